@@ -27,6 +27,8 @@ const RATIOS = [
   "unixOutVsSocat",
   "unixInVsSocat",
   "mountRandom16VsPreadv",
+  "catOutVsSocat",
+  "catInVsSocat",
 ];
 const VM_RATIOS = [
   "bulkOutVsSlirp",

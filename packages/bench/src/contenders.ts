@@ -1,7 +1,14 @@
 // Who competes in a row: the C load generators through each relay that is there, and straight.
 
 import { type Contender, PEERS, type Peer } from "./rows.ts";
-import { BUSY_POLL_US, type ServerName, type Setting, type UnixServerName } from "./setting.ts";
+import {
+  BUSY_POLL_US,
+  type Relay,
+  type ServerName,
+  type Setting,
+  script,
+  type UnixServerName,
+} from "./setting.ts";
 
 /** Rings of rows with many streams: the messages are small. */
 const SMALL_RINGS = ["--ring-bytes", "4096"];
@@ -73,6 +80,36 @@ export function unixStreams(setting: Setting, server: UnixServerName, mode: stri
   }
   contenders.push({ peer: "direct", mode, command: [programs.plain, "--unix", host], relay: undefined });
   return contenders;
+}
+
+/** A channel of ringway cat, from a Unix socket to a server, and socat's. */
+export function channels(setting: Setting, server: UnixServerName, mode: string): Contender[] {
+  const { programs, relays } = setting;
+  if (programs === undefined) return [];
+  const [cat, socat] = [relays.get(`cat ${server}`), relays.get(`socat ${server}`)];
+  const through = (peer: Peer, relay: Relay | undefined): Contender[] =>
+    relay === undefined ? [] : [{ peer, mode, command: [programs.plain, "--unix", relay.socket], relay }];
+  return [
+    ...through("ringway", cat),
+    ...through("socat", socat),
+    ...load(setting, server, mode, [], ["direct"]),
+  ];
+}
+
+/** A hub of ringway cat with ten in it, and, as what is in C, ncat's. */
+export function hubs({ relays }: Setting): Contender[] {
+  const through = (peer: Peer, relay: Relay | undefined): Contender[] =>
+    relay === undefined
+      ? []
+      : [
+          {
+            peer,
+            mode: "hub",
+            command: [process.execPath, script("hub-child"), "--unix", relay.socket],
+            relay,
+          },
+        ];
+  return [...through("ringway", relays.get("cat hub")), ...through("c", relays.get("ncat hub"))];
 }
 
 /** Reads of the cached file: by a mount, and by preadv() in as many threads as there are reads under way. */

@@ -1,6 +1,15 @@
 // The rows: those with a bar first, so that a run that is short of time has them.
 
-import { datagrams, fileReaders, load, many, mountReaders, unixStreams } from "./contenders.ts";
+import {
+  channels,
+  datagrams,
+  fileReaders,
+  hubs,
+  load,
+  many,
+  mountReaders,
+  unixStreams,
+} from "./contenders.ts";
 import type { Bar, Contender, Peer, Row, Work } from "./rows.ts";
 import { BUSY_POLL_US, type ServerName, type Setting, script } from "./setting.ts";
 
@@ -25,6 +34,7 @@ export function rowsOf(setting: Setting, quick: boolean): Row[] {
     echoRow(setting, shortTime, 1, ALL, { least: 0.95 }),
     ...newStreamRows(setting, shortTime),
     ...datagramRows(setting, quick),
+    ...catRows(setting, { kind: "bytes", seconds: quick ? 0.1 : 0.3 }),
     ...unixRows(setting, { kind: "bytes", seconds: quick ? 0.05 : 0.2 }),
     ...mountRows(setting, { kind: "time", milliseconds: quick ? 50 : 150 }),
   ];
@@ -223,6 +233,35 @@ function unixRows(setting: Setting, work: Work): Row[] {
       work,
       contenders: unixStreams(setting, "source", "bulk-in"),
       ratios: [{ key: "unixInVsSocat", against: "socat", bar: { least: 1.4 } }],
+    },
+  ];
+}
+
+function catRows(setting: Setting, work: Work): Row[] {
+  return [
+    {
+      name: "cat-out",
+      title: "ringway cat: a channel, Unix socket → TCP",
+      metric: "throughput",
+      work,
+      contenders: channels(setting, "sink", "bulk-out"),
+      ratios: [{ key: "catOutVsSocat", against: "socat", bar: { least: 1 } }],
+    },
+    {
+      name: "cat-in",
+      title: "ringway cat: a channel, TCP → Unix socket",
+      metric: "throughput",
+      work,
+      contenders: channels(setting, "source", "bulk-in"),
+      ratios: [{ key: "catInVsSocat", against: "socat", bar: { least: 1 } }],
+    },
+    {
+      name: "cat-hub",
+      title: "ringway cat: a hub of ten, what nine hear; C reference: ncat --broker",
+      metric: "throughput",
+      work,
+      contenders: hubs(setting),
+      ratios: [{ key: "catHubVsNcat", against: "c", bar: { least: 2 } }],
     },
   ];
 }

@@ -34,8 +34,8 @@ export interface Setting {
   /** Of the servers on Unix sockets, as the host and as the guest name them. */
   readonly unixSockets: Readonly<Record<UnixServerName, { readonly host: string; readonly guest: string }>>;
   /**
-   * Relays by their name: "ringway", "ringway asleep", "c", "c asleep", "socat sink" and so on, "socat unix sink", and
-   * "socat udp".
+   * Relays by their name: "ringway", "ringway asleep", "c", "c asleep", "socat sink" and so on, "socat unix sink",
+   * "socat udp", "cat sink", "cat source", "cat hub" and "ncat hub".
    */
   readonly relays: ReadonlyMap<string, Relay>;
   /** A cached file, as the host and as the guest name it. */
@@ -115,6 +115,7 @@ export async function prepare(children: Children, options: SettingOptions): Prom
     const region = ["--region-bytes", String(REGION_BYTES)];
     await start(c, [programs.relay, "--listen", socket(c), ...region, ...pollOption], socket(c));
   }
+  await startCats(start, { ringway, ports, socket, leftOut });
   const socat = findProgram("socat");
   if (socat === undefined)
     leftOut.push("socat is not installed: its columns and the ratios against it are left out");
@@ -134,6 +135,32 @@ export async function prepare(children: Children, options: SettingOptions): Prom
     relays.set("socat udp", await startSocatUdp(children, socat, udpPort!));
   }
   return { programs, ports, udpPort, unixSockets, relays, file, policy, leftOut, failures };
+}
+
+interface Cats {
+  readonly ringway: readonly string[];
+  readonly ports: Readonly<Record<ServerName, number>>;
+  readonly leftOut: string[];
+  socket(name: string): string;
+}
+
+/** Channels and a hub of `ringway cat`, and ncat's hub. */
+async function startCats(
+  start: (name: string, command: readonly string[], socket: string) => Promise<void>,
+  { ringway, ports, socket, leftOut }: Cats,
+): Promise<void> {
+  const channels = [...ringway, "cat", "-f", "channels", "--pair", "listen:connect"];
+  for (const server of ["sink", "source"] as const) {
+    const at = socket(`cat ${server}`);
+    await start(`cat ${server}`, [...channels, "-L", at, `127.0.0.1:${ports[server]}`], at);
+  }
+  const hub = socket("cat hub");
+  await start("cat hub", [...ringway, "cat", "-f", "hub", "-L", hub], hub);
+  const ncat = findProgram("ncat");
+  const broker = socket("ncat hub");
+  if (ncat === undefined)
+    leftOut.push("ncat is not installed: its row and the ratio against it are left out");
+  else await start("ncat hub", [ncat, "--broker", "-lU", broker], broker);
 }
 
 async function startServers(

@@ -2,6 +2,7 @@
 
 import { Argument, type Command, Option } from "commander";
 import { capture, events, kill, livePolicies, ps, top } from "./admin-declarations.ts";
+import { cat } from "./cat-declarations.ts";
 import { LOG_LEVELS } from "./log-levels.ts";
 import { BOUNDS, time, whole } from "./numbers.ts";
 import { RINGWAY } from "./place.ts";
@@ -23,6 +24,7 @@ export const DECLARATIONS: readonly Declaration[] = [
   capture,
   logs,
   inspect,
+  cat,
   demo,
   bench,
   conformance,

@@ -6,7 +6,21 @@ export type Bounds = readonly [least: number, most: number];
 
 /** Least and most of each, both allowed. Those of `ringway monitor` are the library's own (MONITOR_BOUNDS). */
 export const BOUNDS: Readonly<
-  Record<"busyPollUs" | "drainMs" | "maxGuests" | "graceMs" | "timeoutMs" | "region", Bounds>
+  Record<
+    | "busyPollUs"
+    | "drainMs"
+    | "maxGuests"
+    | "graceMs"
+    | "timeoutMs"
+    | "region"
+    | "clients"
+    | "ttl"
+    | "chunk"
+    | "seed"
+    | "buffer"
+    | "delayMs",
+    Bounds
+  >
 > = {
   /** 0: never. A second and more is a processor given away. */
   busyPollUs: [0, 1_000_000],
@@ -20,6 +34,15 @@ export const BOUNDS: Readonly<
   timeoutMs: [1, 3_600_000],
   /** A monitor has one for each guest. */
   region: [1, 100_000],
+  /** Of one address. */
+  clients: [1, 100_000],
+  ttl: [0, 255],
+  /** More than a mebibyte at once gains nothing. */
+  chunk: [1, 1024 * 1024],
+  seed: [0, 2 ** 32 - 1],
+  /** The kernel caps it. */
+  buffer: [1, 2 ** 30],
+  delayMs: [0, 60_000],
 };
 
 /** For commander: a whole number within `bounds`. */
@@ -55,6 +78,23 @@ export function bytesOf(text: string): number {
   const bytes = Number(digits) * UNIT_BYTES[unit]!;
   if (bytes >= SIZE_BYTES[0] && bytes <= SIZE_BYTES[1]) return bytes;
   throw new InvalidArgumentError("Expected a size from 4K to 1024G, such as 100M.");
+}
+
+/** For commander: `10` or `10-50`, up to `most`. */
+export function range(most: number): (text: string) => Bounds {
+  return (text) => {
+    const [, low, high = low] = /^(\d+)(?:-(\d+))?$/.exec(text) ?? [];
+    const found: Bounds = [Number(low), Number(high)];
+    if (low !== undefined && found[0] <= found[1] && found[1] <= most) return found;
+    throw new InvalidArgumentError(`Expected a number, or two as in 10-50, from 0 to ${most}.`);
+  };
+}
+
+/** For commander: 0 to 100, also 0.5. */
+export function percent(text: string): number {
+  const value = Number(text);
+  if (/^\d+(\.\d+)?$/.test(text) && value <= 100) return value;
+  throw new InvalidArgumentError("Expected a percentage from 0 to 100.");
 }
 
 /** `1 rule`, `2 rules`. */

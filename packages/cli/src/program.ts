@@ -16,6 +16,7 @@ Examples:
   ringway policy explain policy.yaml connect example.com:443
   ringway run --policy policy.yaml -- curl https://example.com/
   ringway monitor --policy policy.yaml --listen /run/ringway.sock
+  ringway cat -f channels -L :7001 -L :7002
   ringway vm --policy policy.yaml -- qemu-system-x86_64 -m 512 -nographic disk.img
 
 Environment: RINGWAY_DEBUG=1 shows the stack where a command fails unexpectedly; others: see each command's help.

@@ -39,6 +39,9 @@ const TCP_NODELAY = 1;
 const TCP_KEEPIDLE = 4;
 const TCP_KEEPINTVL = 5;
 const TCP_KEEPCNT = 6;
+const TCP_INFO = 11;
+/** In struct tcp_info: behind 8 bytes and 15 words. */
+const TCPI_RTT = 68;
 const TCP_USER_TIMEOUT = 18;
 const IPPROTO_IPV6 = 41;
 const IPV6_V6ONLY = 26;
@@ -61,6 +64,8 @@ const sockaddrBytes = 28;
 const sockaddr = scratch(sockaddrBytes);
 const option = scratch(8);
 const length = scratch(4);
+/** The start of struct tcp_info. */
+const tcpInfo = scratch(TCPI_RTT + 4);
 
 /** Writes `to` into `sockaddr`; its length, or -EINVAL where the address is not what it says. */
 function putAddress(to: InetAddress): number {
@@ -241,6 +246,13 @@ export function setRecvBuffer(fd: number, bytes: number): number {
 /** The kernel's receive buffer as it is now, in its own count: what it was told is doubled. Or -errno. */
 export function recvBuffer(fd: number): number {
   return getOption(fd, SOL_SOCKET, SO_RCVBUF);
+}
+
+/** A TCP connection's smoothed round trip as the kernel measures it, in microseconds, or -errno. */
+export function roundTripUs(fd: number): number {
+  length.view.setUint32(0, tcpInfo.bytes.length, true);
+  const result = outcome(getsockoptCall(fd, IPPROTO_TCP, TCP_INFO, tcpInfo.address, length.address));
+  return result < 0 ? result : tcpInfo.view.getUint32(TCPI_RTT, true);
 }
 
 /** How many received bytes wait to be read, or -errno. */

@@ -1,0 +1,110 @@
+// Channels: peers in pairs, each of which hears the other and nobody else.
+//
+//   alone ─ one of another group comes ─▶ paired ─ the other leaves ─▶ parting, or with linger alone again
+//
+// Who is alone is read for one chunk, which is kept: so its leaving is seen, and nothing it said is lost. Who comes is
+// paired with the one that has waited longest. Half-closes are passed on as they are, behind the bytes before them; so
+// is a disconnect, as an end: a reset could overtake bytes.
+
+import type { Peer } from "./peer.ts";
+import type { Router } from "./router.ts";
+
+export interface ChannelOptions {
+  /** Who has lost its partner waits for another. */
+  readonly linger: boolean;
+  /** Any two make a pair, also two of one endpoint. */
+  readonly any: boolean;
+  /** Somebody left before there was a partner. */
+  onUnpaired(peer: Peer): void;
+}
+
+interface Waiting {
+  /** What it said meanwhile; it is held then. */
+  chunks: Buffer[];
+  /** It has said all that it had to say. */
+  hasEnded: boolean;
+}
+
+export class Channels implements Router {
+  readonly #options: ChannelOptions;
+  /** In the order of their waiting. */
+  readonly #waiting: Map<Peer, Waiting> = new Map();
+
+  constructor(options: ChannelOptions) {
+    this.#options = options;
+  }
+
+  joined(peer: Peer): void {
+    // Made as a pair.
+    if (peer.partner !== undefined) return;
+    this.#wait(peer);
+  }
+
+  /** Joins two that are not joined to anybody. */
+  pair(one: Peer, other: Peer): void {
+    one.partner = other;
+    other.partner = one;
+    for (const [peer, partner] of [
+      [one, other],
+      [other, one],
+    ] as const) {
+      const waited = this.#waiting.get(peer);
+      this.#waiting.delete(peer);
+      if (waited === undefined) continue;
+      for (const chunk of waited.chunks) peer.pacer.give(chunk, partner, peer);
+      if (waited.hasEnded) partner.finish();
+      if (waited.chunks.length > 0) peer.release();
+    }
+  }
+
+  chunk(peer: Peer, chunk: Buffer): void {
+    if (peer.partner !== undefined) {
+      peer.pacer.give(chunk, peer.partner, peer);
+      return;
+    }
+    const waited = this.#waiting.get(peer);
+    if (waited === undefined) return;
+    waited.chunks.push(chunk);
+    if (waited.chunks.length === 1) peer.hold();
+  }
+
+  ended(peer: Peer): void {
+    const waited = this.#waiting.get(peer);
+    if (waited !== undefined) waited.hasEnded = true;
+    if (waited !== undefined && waited.chunks.length === 0) {
+      // It has said nothing, and will not: it left.
+      this.#options.onUnpaired(peer);
+      peer.finish();
+    }
+    if (peer.partner === undefined) return;
+    if (!this.#options.linger) peer.partner.finish();
+    else this.#separate(peer);
+  }
+
+  left(peer: Peer): void {
+    const waited = this.#waiting.get(peer);
+    if (waited !== undefined && (waited.chunks.length > 0 || !waited.hasEnded))
+      this.#options.onUnpaired(peer);
+    this.#waiting.delete(peer);
+    if (peer.partner !== undefined) this.#separate(peer);
+  }
+
+  /** `peer` goes; its partner too, or it waits for another. */
+  #separate(peer: Peer): void {
+    const partner = peer.partner!;
+    peer.partner = undefined;
+    partner.partner = undefined;
+    peer.finish();
+    if (!this.#options.linger) partner.part();
+    else if (!partner.isOver) this.#wait(partner);
+  }
+
+  #wait(peer: Peer): void {
+    for (const other of this.#waiting.keys()) {
+      if (other.isDeaf || (!this.#options.any && other.group === peer.group)) continue;
+      this.pair(other, peer);
+      return;
+    }
+    this.#waiting.set(peer, { chunks: [], hasEnded: false });
+  }
+}

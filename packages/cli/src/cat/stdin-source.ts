@@ -1,0 +1,158 @@
+// Standard input, to all peers: as it comes, or line by line. On a terminal each key is sent as it is typed ("stdin"):
+// the terminal is raw then, shows what is typed only as far as the other side sends it back, and is given back in every
+// case. Enter is a newline, Ctrl-D the end of input, and Ctrl-C ends.
+//
+//   waiting ─ a peer is there ─▶ reading ⇄ held, by a peer that has not let a chunk out ─ its end ─▶ ended
+//
+// Nothing is read while nobody is there to have it, nor before all targets were tried once.
+
+import { Pacer } from "./pacer.ts";
+import type { Peer } from "./peer.ts";
+import type { Source } from "./source.ts";
+import type { Slow } from "./words.ts";
+
+export interface StdinOptions {
+  /** A terminal gives each key, and not lines. */
+  readonly keys: boolean;
+  /** Largest piece, as of a datagram. */
+  readonly chunkBytes: number | undefined;
+  /** Only whole lines are sent, each by itself. */
+  readonly byLine: boolean;
+  readonly slow: Slow;
+  onEnd(): void;
+  /** Ctrl-C was typed. */
+  onInterrupt(): void;
+}
+
+const CTRL_C = 0x03;
+const CTRL_D = 0x04;
+const ENTER = 0x0d;
+const NEWLINE = 0x0a;
+/** A line that is longer is sent in pieces: what has no end is not kept. */
+const LINE_BYTES_MAX = 64 * 1024;
+
+export class StdinSource implements Source {
+  hasEnded = false;
+  readonly #options: StdinOptions;
+  readonly #peers: Set<Peer> = new Set();
+  readonly #pacer: Pacer;
+  readonly #stdin: NodeJS.ReadStream = process.stdin;
+  readonly #isRaw: boolean;
+  #line: Buffer = Buffer.alloc(0);
+  #holds = 2;
+
+  constructor(options: StdinOptions) {
+    this.#options = options;
+    this.#pacer = new Pacer(this);
+    this.#isRaw = options.keys && this.#stdin.isTTY === true;
+    this.#stdin.pause();
+    this.#stdin.on("data", this.#read);
+    this.#stdin.once("end", this.#ended);
+    this.#stdin.once("error", this.#ended);
+    this.#stdin.pause();
+    if (!this.#isRaw) return;
+    this.#stdin.setRawMode(true);
+    process.on("SIGCONT", this.#again);
+    process.on("exit", this.#restore);
+  }
+
+  begin(): void {
+    this.release();
+  }
+
+  joined(peer: Peer): void {
+    this.#peers.add(peer);
+    if (this.#peers.size === 1) this.release();
+  }
+
+  left(peer: Peer): void {
+    if (this.#peers.delete(peer) && this.#peers.size === 0) this.hold();
+  }
+
+  chunk(): void {}
+
+  hold(): void {
+    this.#holds++;
+    this.#stdin.pause();
+  }
+
+  release(): void {
+    this.#holds--;
+    if (this.#holds === 0 && !this.hasEnded) this.#stdin.resume();
+  }
+
+  close(): void {
+    this.#stdin.off("data", this.#read);
+    this.#stdin.off("end", this.#ended);
+    this.#stdin.pause();
+    this.#restore();
+    process.off("SIGCONT", this.#again);
+    process.off("exit", this.#restore);
+    // Whoever still has the other end keeps no process alive.
+    (this.#stdin as { unref?: () => void }).unref?.();
+  }
+
+  readonly #restore = (): void => {
+    if (this.#isRaw) this.#stdin.setRawMode(false);
+  };
+
+  /** It was stopped: whoever had the terminal meanwhile has set it as it liked. */
+  readonly #again = (): void => {
+    this.#stdin.setRawMode(false);
+    this.#stdin.setRawMode(true);
+  };
+
+  readonly #read = (chunk: Buffer): void => {
+    if (this.#isRaw) this.#typed(chunk);
+    else this.#take(chunk);
+  };
+
+  #typed(keys: Buffer): void {
+    const end = keys.findIndex((key) => key === CTRL_C || key === CTRL_D);
+    const sent = Buffer.from(
+      (end < 0 ? keys : keys.subarray(0, end)).map((key) => (key === ENTER ? NEWLINE : key)),
+    );
+    if (sent.length > 0) this.#take(sent);
+    if (end < 0) return;
+    if (keys[end] === CTRL_C) this.#options.onInterrupt();
+    else this.#ended();
+  }
+
+  readonly #ended = (): void => {
+    if (this.hasEnded) return;
+    this.hasEnded = true;
+    this.#stdin.off("data", this.#read);
+    if (this.#line.length > 0) this.#give(this.#line);
+    this.#line = Buffer.alloc(0);
+    this.#restore();
+    this.#stdin.pause();
+    this.#options.onEnd();
+  };
+
+  #take(chunk: Buffer): void {
+    if (!this.#options.byLine) {
+      this.#give(chunk);
+      return;
+    }
+    let bytes = this.#line.length === 0 ? chunk : Buffer.concat([this.#line, chunk]);
+    for (let at = bytes.indexOf(NEWLINE); at >= 0; at = bytes.indexOf(NEWLINE)) {
+      this.#give(bytes.subarray(0, at + 1));
+      bytes = bytes.subarray(at + 1);
+    }
+    if (bytes.length >= LINE_BYTES_MAX) {
+      this.#give(bytes);
+      bytes = bytes.subarray(bytes.length);
+    }
+    this.#line = bytes;
+  }
+
+  #give(bytes: Buffer): void {
+    const { chunkBytes = bytes.length, slow } = this.#options;
+    for (let at = 0; at < bytes.length; at += chunkBytes) {
+      const chunk = bytes.subarray(at, at + chunkBytes);
+      for (const peer of this.#peers) {
+        if (!peer.isDeaf) this.#pacer.give(chunk, peer, undefined, slow);
+      }
+    }
+  }
+}

@@ -1,0 +1,87 @@
+// Datagrams of ringway cat: remotes as peers, groups, and what a slow reader costs.
+
+import { createSocket, type Socket } from "node:dgram";
+import { once } from "node:events";
+import { describe, expect, onTestFinished, test } from "vitest";
+import { freePort } from "../support/tcp.ts";
+import { until } from "../support/wait.ts";
+import { cat, ended, missing, portsOf, printed, program, said } from "./cats.ts";
+
+async function udp(
+  port = 0,
+): Promise<{ readonly socket: Socket; readonly port: number; readonly heard: string[] }> {
+  const socket = createSocket("udp4");
+  onTestFinished(() => void socket.close());
+  socket.bind(port, "127.0.0.1");
+  await once(socket, "listening");
+  const heard: string[] = [];
+  socket.on("message", (data) => void heard.push(String(data)));
+  return { socket, port: socket.address().port, heard };
+}
+
+describe("ringway cat -u", () => {
+  test("sends each line as a datagram, and hears whoever answers", async () => {
+    const server = await udp();
+    server.socket.on("message", (data, { port }) => server.socket.send(`<${data}>`, port, "127.0.0.1"));
+    const client = cat(["-u", "-i", "lines", `127.0.0.1:${server.port}`], "one\ntwo\n");
+    await printed(client, "<one\n><two\n>");
+    expect(server.heard).toEqual(["one\n", "two\n"]);
+  });
+
+  test("-L answers each remote that it has heard from, up to -m, and --idle forgets them", async () => {
+    const listening = cat(["-u", "-L", "127.0.0.1:0", "-m", "2", "-i", "echo", "--idle", "300ms", "-v"], "");
+    const [port] = await portsOf(listening);
+    const remotes = [await udp(), await udp(), await udp()];
+    for (const [i, { socket, heard }] of remotes.slice(0, 2).entries()) {
+      socket.send(`from ${i}`, port!, "127.0.0.1");
+      await until("the echo", () => heard.includes(`from ${i}`));
+    }
+    remotes[2]!.socket.send("one too many", port!, "127.0.0.1");
+    await said(listening, "2 at the most (-m)");
+    await said(listening, "idle for too long");
+    await until("the third to have room", () => {
+      remotes[2]!.socket.send("again", port!, "127.0.0.1");
+      return remotes[2]!.heard.length > 0;
+    });
+  });
+
+  test.skipIf(missing("ncat") !== undefined || missing("socat") !== undefined)(
+    "is a hub between ncat and socat",
+    async () => {
+      const hub = cat(["-u", "-f", "hub", "-L", "127.0.0.1:0"], "");
+      const [port] = await portsOf(hub);
+      const ncat = program(["ncat", "-u", "127.0.0.1", String(port)]);
+      const socat = program(["socat", "-", `UDP:127.0.0.1:${port}`]);
+      await until("both to hear each other", () => {
+        ncat.child.stdin!.write("of ncat\n");
+        socat.child.stdin!.write("of socat\n");
+        return ncat.output.includes("of socat\n") && socat.output.includes("of ncat\n");
+      });
+    },
+  );
+
+  test("--mc joins a group, and so hears what it says itself", async () => {
+    const port = await freePort();
+    const group = `127.0.0.1=239.255.7.7:${port}`;
+    const loud = cat(["-u", "--mc", "--ttl", "0", group], "to the group");
+    await printed(loud, "to the group");
+  });
+
+  test("drops as many as it is told to, the same for one seed", async () => {
+    const lines = Array.from({ length: 40 }, (_, i) => `${i}\n`).join("");
+    const runs: string[][] = [];
+    for (const seed of ["7", "7", "8"]) {
+      const server = await udp();
+      const args = ["-u", "-i", "lines", "--send-drop", "50", "--seed", seed, "--exit-after-input"];
+      const client = cat([...args, `127.0.0.1:${server.port}`], `${lines}`);
+      expect((await ended(client)).code).toBe(0);
+      server.socket.send("over", server.port, "127.0.0.1");
+      await until("the last", () => server.heard.at(-1) === "over");
+      runs.push(server.heard);
+    }
+    expect(runs[0]).toEqual(runs[1]);
+    expect(runs[0]).not.toEqual(runs[2]);
+    expect(runs[0]!.length).toBeGreaterThan(8);
+    expect(runs[0]!.length).toBeLessThan(33);
+  });
+});
