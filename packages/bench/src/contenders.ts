@@ -96,7 +96,7 @@ export function channels(setting: Setting, server: UnixServerName, mode: string)
   ];
 }
 
-/** A hub of ringway cat with ten in it, and, as what is in C, ncat's. */
+/** A hub of ringway cat with ten in it. */
 export function hubs({ relays }: Setting): Contender[] {
   const through = (peer: Peer, relay: Relay | undefined): Contender[] =>
     relay === undefined
@@ -109,7 +109,7 @@ export function hubs({ relays }: Setting): Contender[] {
             relay,
           },
         ];
-  return [...through("ringway", relays.get("cat hub")), ...through("c", relays.get("ncat hub"))];
+  return through("ringway", relays.get("cat hub"));
 }
 
 /** Reads of the cached file: by a mount, and by preadv() in as many threads as there are reads under way. */

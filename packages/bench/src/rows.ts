@@ -83,7 +83,6 @@ export const RATIO_KEYS = [
   "unixInVsSocat",
   "catOutVsSocat",
   "catInVsSocat",
-  "catHubVsNcat",
   "mountRandom1VsPreadv",
   "mountRandom16VsPreadv",
   "mountSequentialVsPreadv",

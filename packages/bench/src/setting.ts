@@ -35,7 +35,7 @@ export interface Setting {
   readonly unixSockets: Readonly<Record<UnixServerName, { readonly host: string; readonly guest: string }>>;
   /**
    * Relays by their name: "ringway", "ringway asleep", "c", "c asleep", "socat sink" and so on, "socat unix sink",
-   * "socat udp", "cat sink", "cat source", "cat hub" and "ncat hub".
+   * "socat udp", "cat sink", "cat source", and "cat hub".
    */
   readonly relays: ReadonlyMap<string, Relay>;
   /** A cached file, as the host and as the guest name it. */
@@ -115,7 +115,7 @@ export async function prepare(children: Children, options: SettingOptions): Prom
     const region = ["--region-bytes", String(REGION_BYTES)];
     await start(c, [programs.relay, "--listen", socket(c), ...region, ...pollOption], socket(c));
   }
-  await startCats(start, { ringway, ports, socket, leftOut });
+  await startCats(start, { ringway, ports, socket });
   const socat = findProgram("socat");
   if (socat === undefined)
     leftOut.push("socat is not installed: its columns and the ratios against it are left out");
@@ -140,14 +140,13 @@ export async function prepare(children: Children, options: SettingOptions): Prom
 interface Cats {
   readonly ringway: readonly string[];
   readonly ports: Readonly<Record<ServerName, number>>;
-  readonly leftOut: string[];
   socket(name: string): string;
 }
 
-/** Channels and a hub of `ringway cat`, and ncat's hub. */
+/** Channels and a hub of `ringway cat`. */
 async function startCats(
   start: (name: string, command: readonly string[], socket: string) => Promise<void>,
-  { ringway, ports, socket, leftOut }: Cats,
+  { ringway, ports, socket }: Cats,
 ): Promise<void> {
   const channels = [...ringway, "cat", "-f", "channels", "--pair", "listen:connect"];
   for (const server of ["sink", "source"] as const) {
