@@ -155,11 +155,6 @@ async function startCats(
   }
   const hub = socket("cat hub");
   await start("cat hub", [...ringway, "cat", "-f", "hub", "-L", hub], hub);
-  const ncat = findProgram("ncat");
-  const broker = socket("ncat hub");
-  if (ncat === undefined)
-    leftOut.push("ncat is not installed: its row and the ratio against it are left out");
-  else await start("ncat hub", [ncat, "--broker", "-lU", broker], broker);
 }
 
 async function startServers(
