@@ -21,10 +21,11 @@ export function cpuSeconds(pid: number): number {
   return cpuSecondsWithChildren(pid);
 }
 
-/** cpuSeconds() of all threads but the first, on which Node runs a program. */
-export function cpuSecondsAside(pid: number): number {
-  const main = Number(readFileSync(`/proc/${pid}/task/${pid}/schedstat`, "utf8").split(" ")[0]) / 1e9;
-  return cpuSeconds(pid) - main;
+/** cpuSeconds() of all threads but these. */
+export function cpuSecondsAside(pid: number, threads: readonly string[]): number {
+  const ofThread = (thread: string): number =>
+    Number(readFileSync(`/proc/${pid}/task/${thread}/schedstat`, "utf8").split(" ")[0]) / 1e9;
+  return threads.reduce((rest, thread) => rest - ofThread(thread), cpuSeconds(pid));
 }
 
 /** CPU seconds of the process and of the children that it has waited for, to 10 ms. */

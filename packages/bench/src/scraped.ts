@@ -1,8 +1,9 @@
 // What it costs the reactor that somebody scrapes the monitor's metrics, with a thousand streams open: in each second,
 // as often as they are read out at all.
 //
-// Counted is the CPU time of all threads but the main one, with what they have without a scrape taken off. The reactor
-// is one of them; what V8 collects of the main thread's garbage on others counts as well.
+// Counted is the CPU time of the threads that the monitor has started, with what they have without a scrape taken off:
+// the reactor, and others that do nothing meanwhile. The main thread, and Node's own that compile and collect for it,
+// are none of them.
 
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
@@ -11,6 +12,7 @@ import { type Children, until } from "./children.ts";
 import { openIdleStreams } from "./idle.ts";
 import { cpuSecondsAside } from "./proc.ts";
 import { type Setting, script } from "./setting.ts";
+import { median } from "./statistics.ts";
 
 export interface ScrapedResult {
   readonly streams: number;
@@ -22,7 +24,7 @@ const STREAMS = 1000;
 const EVERY_MS = 1000;
 /** Before anything is measured: code is compiled. */
 const WARM_UP_SCRAPES = 3;
-const SECONDS = { full: 20, quick: 2 } as const;
+const SECONDS = { full: 20, quick: 3 } as const;
 
 export async function measureScraped(
   children: Children,
@@ -35,18 +37,20 @@ export async function measureScraped(
     [process.execPath, "--expose-gc", script("idle-child"), setting.policy, socket, adminSocket],
     "scraped",
   );
-  await child.line();
+  const ofNode = JSON.parse(await child.line()) as string[];
   using admin = new AdminClient({ socket: adminSocket });
   const seconds = SECONDS[quick ? "quick" : "full"];
-  /** CPU seconds of a second. */
+  /** CPU seconds of a second: the median, since what V8 collects when a thread has been idle comes once. */
   const watched = async (each: () => Promise<unknown>): Promise<number> => {
-    const before = cpuSecondsAside(child.pid);
-    const start = performance.now();
+    const found: number[] = [];
     for (let i = 0; i < seconds; i++) {
+      const before = cpuSecondsAside(child.pid, ofNode);
+      const start = performance.now();
       await each();
-      await sleep(Math.max(0, start + (i + 1) * EVERY_MS - performance.now()));
+      await sleep(EVERY_MS);
+      found.push(((cpuSecondsAside(child.pid, ofNode) - before) * 1000) / (performance.now() - start));
     }
-    return ((cpuSecondsAside(child.pid) - before) * 1000) / (performance.now() - start);
+    return median(found);
   };
   try {
     const { guest } = await openIdleStreams(children, setting, socket, STREAMS);
