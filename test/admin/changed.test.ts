@@ -160,6 +160,51 @@ describe("the admin API", () => {
     await expect(admin.setRates("web-1", { bytesToHost: 1 })).rejects.toMatchObject({ status: 400 });
   });
 
+  it("sets rates for one stream, and others of its guest go on as they did", async () => {
+    const [slow, fast] = [await connect(echo.port), await connect(other.port)];
+    const bytes = { slow: 0, fast: 0 };
+    slow.on("data", (chunk: Buffer) => (bytes.slow += chunk.length));
+    fast.on("data", (chunk: Buffer) => (bytes.fast += chunk.length));
+    const { items } = await admin.streams({ guest: "web-1" });
+    const { id } = items.find(
+      ({ target, state }) => target.endsWith(`:${echo.port}`) && state === "running",
+    )!;
+    await admin.setStreamRates(id, { bytesToHost: 4096 });
+    expect(await audited("rates")).toMatchObject({ stream: id, rates: { bytesToHost: 4096 }, by });
+    for (const each of [slow, fast]) each.write(Buffer.alloc(256 * 1024));
+    await until("all of the other", () => bytes.fast === 256 * 1024 || bytes.slow === 256 * 1024);
+    expect(bytes.fast).toBe(256 * 1024);
+    expect(bytes.slow).toBeLessThan(256 * 1024);
+    await admin.setStreamRates(id, {});
+    await until("the rest", () => bytes.slow === 256 * 1024);
+    await admin.setStreamRates(id, { bytesToGuest: 2048 });
+    for (const each of [slow, fast]) each.destroy();
+    await until("its end", async () => (await admin.streams({ guest: "web-1" })).items.length === 0);
+    await expect(admin.setStreamRates(id, {})).rejects.toMatchObject({ status: 404 });
+    await expect(admin.setStreamRates(id, { lookups: 5 } as never)).rejects.toMatchObject({
+      status: 400,
+      message: `unknown key "lookups" in the body; expected one of bytesToHost, bytesToGuest`,
+    });
+  });
+
+  it("names the key of a request that it does not take, and what that should be", async () => {
+    const said = async (work: Promise<unknown>): Promise<string> =>
+      ((await work.catch((error: unknown) => error)) as Error).message;
+    const named = { name: "vm1", memory: "/dev/shm/vm1", doorbell: "vm1.sock" };
+    expect(await said(admin.drain({ drainMS: 1 } as never))).toBe(
+      'unknown key "drainMS" in the body; expected one of drainMs; did you mean "drainMs"?',
+    );
+    expect(await said(admin.addVm({ name: "vm1" } as never))).toBe('the body has no key "memory"');
+    expect(await said(admin.addVm(named))).toBe('"doorbell" in the body must match pattern "^/"');
+    expect(await said(admin.guests({ limit: 0 }))).toBe('"limit" in the query must be >= 1');
+    expect(await said(admin.setRates("web-1", { lookups: "few" as never }))).toBe(
+      '"lookups" in the body must be integer, or must be "unlimited"',
+    );
+    expect(await said(admin.publish({ port: 80, guest: "web", gestPort: 1 } as never))).toContain(
+      '"guestPort"?',
+    );
+  });
+
   it("ends a guest, which may come again", async () => {
     const guest = await Guest.attach(home.path);
     const { name } = (await admin.guests()).items.at(-1)!;

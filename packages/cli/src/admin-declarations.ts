@@ -58,6 +58,26 @@ export function kill(program: Command, _: Signals, ended: Ended): void {
     });
 }
 
+export function publish(program: Command, _: Signals, ended: Ended): void {
+  ofMonitor(program, "publish", "lead a port of the host to a guest of a running monitor; list those that do")
+    .argument("[host]", "[ADDRESS:]PORT of the host; 127.0.0.1 without an address")
+    .argument("[guest]", "GUEST[:PORT]: its name, and what it listens on; the same port without one")
+    .option("--json", "print JSON")
+    .action(async (host, guest, options) => {
+      const { publish } = await import("./commands/publish.ts");
+      ended(await publish(host, guest, options));
+    });
+}
+
+export function unpublish(program: Command, _: Signals, ended: Ended): void {
+  ofMonitor(program, "unpublish", "take back ports that were published; open connections stay open")
+    .argument("<host...>", "[ADDRESS:]PORT of the host")
+    .action(async (hosts, options) => {
+      const { unpublish } = await import("./commands/publish.ts");
+      ended(await unpublish(hosts, options));
+    });
+}
+
 export function events(program: Command, _: Signals, ended: Ended): void {
   const declared = [
     ["events", "list what has happened lately in a running monitor", undefined],

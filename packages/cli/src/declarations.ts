@@ -1,7 +1,7 @@
 // The commands: what there is to type, and what is loaded when it is typed. One function for each.
 
 import { Argument, type Command, Option } from "commander";
-import { capture, events, kill, livePolicies, ps, top } from "./admin-declarations.ts";
+import { capture, events, kill, livePolicies, ps, publish, top, unpublish } from "./admin-declarations.ts";
 import { cat } from "./cat-declarations.ts";
 import { LOG_LEVELS } from "./log-levels.ts";
 import { BOUNDS, time, whole } from "./numbers.ts";
@@ -20,6 +20,8 @@ export const DECLARATIONS: readonly Declaration[] = [
   ps,
   top,
   kill,
+  publish,
+  unpublish,
   events,
   capture,
   logs,

@@ -5,8 +5,17 @@ import { nearest } from "./nearest.ts";
 
 export type ArgumentError = (TypeError | RangeError) & { readonly code: string };
 
+/** Made here, and not by Node. */
+const made: WeakSet<object> = new WeakSet();
+
 function coded(error: TypeError | RangeError, code: string): ArgumentError {
+  made.add(error);
   return Object.assign(error, { code });
+}
+
+/** A bad argument that was found on purpose: Node's own errors may come of any mistake. */
+export function isArgumentError(error: unknown): error is ArgumentError {
+  return typeof error === "object" && error !== null && made.has(error);
 }
 
 /** A promise, of any kind: where a value is wanted, somebody has forgotten to await it. */

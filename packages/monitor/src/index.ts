@@ -24,7 +24,7 @@ export type { ConversationsOptions, FollowAsked } from "./monitor/conversation-o
 export { Conversations } from "./monitor/conversations.ts";
 export type { MonitorEvents } from "./monitor/events.ts";
 export { FollowersError } from "./monitor/follows.ts";
-export type { GuestRates } from "./monitor/guest-rates.ts";
+export type { GuestRates, StreamRates } from "./monitor/guest-rates.ts";
 export {
   DEFAULT_BUSY_POLL_US,
   DEFAULT_DRAIN_MS,
@@ -36,6 +36,8 @@ export {
 } from "./monitor/options.ts";
 export type { Changer, PolicyChange } from "./monitor/policy-history.ts";
 export type { AttachedGuest, AttachOptions } from "./monitor/program-guests.ts";
+export type { PublishOptions } from "./monitor/publish-options.ts";
+export type { Published, PublishStatus } from "./monitor/publishes.ts";
 export type {
   GuestStatus,
   Page,
@@ -50,8 +52,8 @@ export {
   type PolicyStatus,
   type PutPolicyOptions,
   Steering,
-  SteeringError,
 } from "./monitor/steering.ts";
+export { SteeringError } from "./monitor/steering-error.ts";
 export {
   type GuestOptions,
   guestNameProblem,

@@ -34,8 +34,9 @@ import {
 import { gather, type PartFailure, type Parts } from "./monitor/parts.ts";
 import { InTurn, type Pending, pending } from "./monitor/pending.ts";
 import { Policies } from "./monitor/policies.ts";
-import type { Changer } from "./monitor/policy-history.ts";
+import { type Changer, START } from "./monitor/policy-history.ts";
 import { type AttachedGuest, type AttachOptions, ProgramGuests } from "./monitor/program-guests.ts";
+import { Publishes } from "./monitor/publishes.ts";
 import { ReactorHandle, type Told } from "./monitor/reactor-handle.ts";
 import { ReservedPorts } from "./monitor/reserved-ports.ts";
 import { reactorSettings } from "./monitor/settings.ts";
@@ -67,6 +68,7 @@ export class Monitor extends EventEmitter<MonitorEvents> implements AsyncDisposa
   readonly #policies: Policies;
   readonly #programGuests: ProgramGuests;
   readonly #follows: Follows;
+  readonly #publishes: Publishes;
   /** Its guests, streams and policies, seen and changed while it serves them. */
   readonly steering: Steering;
   #admin: AdminServer | undefined;
@@ -113,8 +115,10 @@ export class Monitor extends EventEmitter<MonitorEvents> implements AsyncDisposa
     this.#vms = new ServedVms(this.#context);
     this.#policies = new Policies(this.#context, this.#vms, parts, options.policy);
     this.#programGuests = new ProgramGuests(this.#context, this.#policies);
+    this.#publishes = new Publishes(this.#reactor, this.#context.changed);
     this.steering = new Steering(this.#context, {
       policies: this.#policies,
+      publishes: this.#publishes,
       audit: this.#audit,
       follows: this.#follows,
       changes: this.#changes,
@@ -161,7 +165,7 @@ export class Monitor extends EventEmitter<MonitorEvents> implements AsyncDisposa
           current,
           this.#vms.size,
           own,
-          adminDescriptors(options.admin),
+          adminDescriptors(options.admin) + this.#publishes.size,
         );
       },
     };
@@ -170,9 +174,9 @@ export class Monitor extends EventEmitter<MonitorEvents> implements AsyncDisposa
   /**
    * Starts a monitor; resolves when it takes guests. Throws PolicyError for a bad policy file, SystemError where the
    * socket cannot be listened on (EADDRINUSE: somebody does already; ENAMETOOLONG) or the audit file cannot be opened,
-   * AuditError where the policy needs one and there is none, NoAnswerError where a file system does not answer,
-   * TypeError and RangeError with Node's codes for options that it cannot take (MONITOR_BOUNDS), TraceError for a word
-   * that RINGWAY_TRACE does not know, and what addVm() throws.
+   * or a port cannot be published, AuditError where the policy needs a file and there is none, NoAnswerError where a
+   * file system does not answer, TypeError and RangeError with Node's codes for options that it cannot take
+   * (MONITOR_BOUNDS), TraceError for a word that RINGWAY_TRACE does not know, and what addVm() throws.
    */
   static async start(options: MonitorOptions): Promise<Monitor> {
     requireOptions(options);
@@ -183,6 +187,7 @@ export class Monitor extends EventEmitter<MonitorEvents> implements AsyncDisposa
     const monitor = await gather(options, (parts) => new Monitor(options, parts));
     try {
       await monitor.#begin();
+      for (const publish of options.publishes ?? []) await monitor.#publishes.open(publish, START);
       if (admin !== undefined) await monitor.#serveAdmin((await admin).AdminServer, options.admin?.http);
     } catch (error) {
       // What is thrown is why it does not start, whatever cannot be let go of.

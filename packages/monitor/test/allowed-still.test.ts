@@ -7,11 +7,13 @@ import { PolicyMatcher, parsePolicy } from "../src/policy/index.ts";
 import { KnownNames } from "../src/policy/known-names.ts";
 import { OwnPorts } from "../src/policy/own-ports.ts";
 import type { RelayHost } from "../src/relays/host.ts";
+import type { PublishedPorts } from "../src/relays/published.ts";
 import { PROTOCOLS, Protocols } from "../src/relays/table.ts";
 import { HostSurroundings } from "../src/thread/host-surroundings.ts";
 
 const ownPorts = new OwnPorts([], new HostSurroundings());
-const protocols = new Protocols({ ownPorts } as unknown as RelayHost);
+const published = { has: () => false } as unknown as PublishedPorts;
+const protocols = new Protocols({ ownPorts, published } as unknown as RelayHost);
 const { TCP_CONNECT, UDP_BIND, UDP_CONNECT } = Protocol;
 
 const matcherOf = (yaml: string): PolicyMatcher =>
@@ -20,13 +22,14 @@ const matcherOf = (yaml: string): PolicyMatcher =>
 /** What it is granted as by one policy, and whether that is allowed still by the others. */
 function judged(protocol: number, body: Uint8Array, granted: string, names: KnownNames, ...later: string[]) {
   const { decision, as } = PROTOCOLS.get(protocol)!.judge(
-    { matcher: matcherOf(granted), ownPorts, names },
+    { matcher: matcherOf(granted), ownPorts, published, names, tenant: undefined },
     body,
   );
   expect(decision).toMatchObject({ allowed: true });
   const isAllowed = (yaml: string): boolean => {
     const policy = { matcher: matcherOf(yaml) } as PolicyState;
-    return protocols.allowsStill({ policy, names: new KnownNames() }, protocol, { body, as }, undefined);
+    const guest = { policy, names: new KnownNames(), tenant: undefined };
+    return protocols.allowsStill(guest, protocol, { body, as }, undefined);
   };
   return later.map(isAllowed);
 }

@@ -29,6 +29,7 @@ class Counted {
       disk: { running: 0, waiting: 0 },
       connectTimes: new Map(),
       opener: { allowsStill: () => false } as never,
+      published: undefined as never,
       policyOf: () => policy,
       soon: (run) => void this.#soon.push(run),
       post: (message) => void this.answers.push(message as never),

@@ -59,7 +59,9 @@ class Rig {
         cancel: () => false,
       },
     } as unknown as RelayHost;
-    const judged = entry.judge({ matcher, ownPorts: undefined as never, names: undefined as never }, body);
+    const none = undefined as never;
+    const rules = { matcher, ownPorts: none, published: none, names: none, tenant: undefined };
+    const judged = entry.judge(rules, body);
     entry.open(host, this.#stream(guest), 1, judged);
   }
 

@@ -64,10 +64,9 @@ test.each(["time over", "given up"])("%s: its flow has ended only when the worke
   } as unknown as RelayHost;
   const { UnixConnectRequest, UnixKind } = unixMessages;
   const body = UnixConnectRequest.encode({ kind: UnixKind.STREAM, timeoutMs: 0, path: "/run/server" });
-  const asked = UNIX_CONNECT.judge(
-    { matcher, ownPorts: undefined as never, names: undefined as never },
-    body,
-  );
+  const none = undefined as never;
+  const rules = { matcher, ownPorts: none, published: none, names: none, tenant: undefined };
+  const asked = UNIX_CONNECT.judge(rules, body);
   UNIX_CONNECT.open(host, stream, 1, asked);
   if (why === "time over") timeOver();
   else relay.step();

@@ -51,6 +51,7 @@ const policies = [
 
 const host = {
   ownPorts: new OwnPorts([OWN_PORT], new HostSurroundings()),
+  published: { has: () => false },
 } as unknown as RelayHost;
 
 type Outcome = "opened" | Refusal;
@@ -89,7 +90,7 @@ function open(matcher: PolicyMatcher, protocol: number, body: Uint8Array): Outco
 
 function explain(matcher: PolicyMatcher, protocol: number, body: Uint8Array) {
   return new Protocols(host).explain(
-    { policy: { matcher } as PolicyState, names: new KnownNames() },
+    { policy: { matcher } as PolicyState, names: new KnownNames(), tenant: undefined },
     protocol,
     body,
   );

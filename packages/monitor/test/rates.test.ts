@@ -265,7 +265,7 @@ describe("a guest's budget of the network", () => {
     expect([budget.takeConnection(nobody), other.budget.takeConnection(nobody)]).toEqual([true, true]);
     expect([budget.takeConnection(nobody), other.budget.takeConnection(nobody)]).toEqual([false, false]);
     expect(budget.roomForDatagrams(nobody)).toBe(3);
-    budget.spent(0, 0, 3);
+    budget.spent(0, 0, nobody, 3);
     expect(other.budget.roomForDatagrams(nobody)).toBe(UNLIMITED);
     expect(budget.roomForDatagrams(nobody)).toBe(0);
     expect([budget.takeLookup(nobody), budget.takeLookup(nobody)]).toEqual([true, false]);
@@ -288,13 +288,13 @@ describe("a guest's budget of the network", () => {
     expect(budget.takeBytes(1, 600, nobody)).toBe(400);
     expect(budget.takeBytes(1, 600, nobody)).toBe(USED_UP);
     expect(budget.usedUp).toMatchObject({ errno: Errno.EDQUOT, rule: "" });
-    budget.giveBytes(1, 100);
+    budget.giveBytes(1, 100, nobody);
     expect(budget.usedUp).toBeUndefined();
     expect(budget.takeBytes(0, 600, nobody)).toBe(100);
-    budget.giveBytes(0, 10);
+    budget.giveBytes(0, 10, nobody);
     // What is whole goes while any of it is left.
     expect(budget.roomForWhole(0, nobody)).toBe(10);
-    budget.spent(0, 60);
+    budget.spent(0, 60, nobody);
     expect(account.network.usedBytes).toBe(1050);
     expect(budget.takeBytes(0, 600, nobody)).toBe(USED_UP);
     expect(budget.roomForWhole(1, nobody)).toBe(USED_UP);
@@ -347,8 +347,8 @@ describe("a guest's budget of the network", () => {
         datagrams: { run: vi.fn() },
         lookups: { run: vi.fn() },
       };
-      budget.spent(0, 1000, 1000);
-      budget.spent(1, 1000);
+      budget.spent(0, 1000, nobody, 1000);
+      budget.spent(1, 1000, nobody);
       expect(budget.roomForWhole(0, waiters.bytesToHost)).toBe(0);
       expect(budget.roomForWhole(1, waiters.bytesToGuest)).toBe(0);
       expect(budget.roomForDatagrams(waiters.datagrams)).toBe(0);

@@ -28,7 +28,9 @@ class Asking {
     const matcher = new PolicyMatcher(policy);
     const ownPorts = new OwnPorts([], new HostSurroundings());
     const body = ConnectRequest.encode({ host, port: 443, timeoutMs: 0 });
-    const judged = TCP_CONNECT.judge({ matcher, ownPorts, names: new KnownNames() }, body);
+    const published = undefined as never;
+    const rules = { matcher, ownPorts, published, names: new KnownNames(), tenant: undefined };
+    const judged = TCP_CONNECT.judge(rules, body);
     TCP_CONNECT.open(this.#host(ownPorts), this.#stream(policy, matcher), 1, judged);
   }
 

@@ -118,7 +118,8 @@ async function begin(
   logger: Logger,
   signal: AbortSignal,
 ): Promise<Monitor> {
-  const { policy, listen, guests, vms, busyPollUs, maxGuests, nameServers, audit, flows, admin } = options;
+  const { policy, listen, guests, vms, busyPollUs, maxGuests, nameServers, audit, flows, admin, publishes } =
+    options;
   const kept = [
     ...keptFiles(options.config),
     ...(options.learn === undefined
@@ -140,6 +141,7 @@ async function begin(
       vms,
       logger,
       kept,
+      publishes,
       signal,
       ...(listen === undefined ? {} : { listen }),
       ...(busyPollUs === undefined ? {} : { busyPollUs }),

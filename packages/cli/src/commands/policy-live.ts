@@ -1,10 +1,11 @@
 // ringway policy put, diff and history: the policies of a running monitor.
 
 import { dirname, resolve } from "node:path";
-import { type Policy, PolicyLoader } from "@ringway/monitor";
+import { type Policy, type PolicyChange, PolicyLoader } from "@ringway/monitor";
 import { problemsOf, withAdmin } from "../admin/client.ts";
 import { differences } from "../admin/differences.ts";
 import { type Column, jsonText, plain, table } from "../admin/text.ts";
+import { byText } from "../admin/who.ts";
 import { Exit, Failure } from "../errors.ts";
 import { loadOnce, nameOf, STDIN, textOf } from "./load.ts";
 
@@ -57,35 +58,13 @@ function linesOf(policy: Policy): string[] {
   return JSON.stringify(policy, null, 2).split("\n");
 }
 
-interface Change {
-  readonly revision: number;
-  readonly time: string;
-  readonly guest?: string;
-  readonly file?: string;
-  readonly by: {
-    readonly via: string;
-    readonly pid?: number;
-    readonly uid?: number;
-    readonly address?: string;
-  };
-}
-
-const HISTORY: readonly Column<Change>[] = [
+const HISTORY: readonly Column<PolicyChange>[] = [
   { title: "REVISION", right: true, of: ({ revision }) => String(revision) },
   { title: "TIME", of: ({ time }) => time },
   { title: "GUEST", of: ({ guest }) => guest ?? "-" },
-  { title: "BY", of: byText },
+  { title: "BY", of: ({ by }) => byText(by) },
   { title: "FILE", of: ({ file }) => file ?? "-" },
 ];
-
-function byText({ by: { via, pid, uid, address } }: Change): string {
-  const who = [
-    ...(pid === undefined ? [] : [`pid ${pid}`]),
-    ...(uid === undefined ? [] : [`uid ${uid}`]),
-    ...(address === undefined ? [] : [address]),
-  ];
-  return who.length === 0 ? via : `${via} (${who.join(", ")})`;
-}
 
 export async function policyHistory(options: LiveOptions): Promise<number> {
   return await withAdmin(options.admin, async (client) => {

@@ -1,11 +1,11 @@
 // What `ringway monitor` is told, by its options and by the file of --config: an option stands above the file's key,
 // guests of both are served.
 
-import type { AdminOptions, Policy } from "@ringway/monitor";
+import type { AdminOptions, Policy, PublishOptions } from "@ringway/monitor";
 import { adminOf } from "../admin/socket.ts";
 import { UsageError } from "../errors.ts";
 import { guestsOf, type NamedGuests } from "../guests/options.ts";
-import type { MonitorSettings } from "./read.ts";
+import type { MonitorConfig, MonitorSettings } from "./read.ts";
 
 /** As commander has them. */
 export interface TypedOptions extends Omit<MonitorSettings, "nameServers"> {
@@ -25,6 +25,8 @@ export interface MonitorCommandOptions extends NamedGuests, Omit<MonitorSettings
   readonly policy: string;
   readonly logLevel: string;
   readonly admin?: AdminOptions;
+  /** Of the file. */
+  readonly publishes: readonly PublishOptions[];
 }
 
 /** Reads the file, where there is one. Throws UsageError, and Failure for a bad file. */
@@ -43,7 +45,8 @@ export async function monitorOptions(typed: TypedOptions): Promise<MonitorComman
     throw new UsageError(`expected --policy FILE, or ${or}: what guests may do`);
   }
   const served = adminOf(admin, adminHttp, adminToken);
-  return { ...settings, ...guests, ...(served && { admin: served }), policy, logLevel };
+  const { publishes = [] } = file ?? {};
+  return { ...settings, ...guests, publishes, ...(served && { admin: served }), policy, logLevel };
 }
 
 /** Beside those of the policy's vms. */
@@ -57,7 +60,7 @@ export function requireVms(vms: Policy["vms"]): void {
   throw new UsageError("expected --listen SOCKET, where processes attach, or --vm, or vms in the policy");
 }
 
-async function fromFile(file: string): Promise<NamedGuests & { readonly settings: MonitorSettings }> {
+async function fromFile(file: string): Promise<MonitorConfig> {
   const { readConfig } = await import("./read.ts");
   return await readConfig(file);
 }

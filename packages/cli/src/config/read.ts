@@ -7,8 +7,11 @@
 //     - { name: web, listen: web.sock, policy: web.yaml, labels: { team: a } }
 //   vms:
 //     - { name: vm1, memory: /dev/shm/vm1, doorbell: vm1.sock, size: 64M }
+//   publishes:
+//     - { address: 0.0.0.0, port: 8080, guest: web, guestPort: 80 }
 
 import { dirname, isAbsolute, join, resolve } from "node:path";
+import { canonicalAddress } from "@ringway/control";
 import {
   type GuestOptions,
   guestNameProblem,
@@ -17,6 +20,7 @@ import {
   NameServerError,
   PolicyError,
   PolicyLoader,
+  type PublishOptions,
   unexpandedPath,
   type VmOptions,
   type YamlPlace,
@@ -48,6 +52,7 @@ export interface MonitorSettings {
 
 export interface MonitorConfig extends NamedGuests {
   readonly settings: MonitorSettings;
+  readonly publishes: readonly PublishOptions[];
 }
 
 const EXPECTED_PATH = "a path";
@@ -75,8 +80,11 @@ const SETTINGS: { readonly [K in keyof Required<MonitorSettings>]: Read<MonitorS
   logLevel: (place) => place.oneOf(LOG_LEVELS),
 };
 
-const ROOT = ["version", ...Object.keys(SETTINGS), "listen", "guests", "vms"];
+const ROOT = ["version", ...Object.keys(SETTINGS), "listen", "guests", "vms", "publishes"];
 const GUEST = { known: ["name", "listen", "policy", "labels"], required: ["name", "listen"] };
+const PUBLISH = { known: ["address", "port", "guest", "guestPort"], required: ["port", "guest"] };
+const PORTS: readonly [number, number] = [1, 65_535];
+const EXPECTED_PORT = "a port, 1 to 65535";
 const VM = {
   known: ["name", "memory", "doorbell", "size", "policy", "labels"],
   required: ["name", "memory", "doorbell"],
@@ -109,8 +117,9 @@ function configOf(root: YamlPlace, folder: string): MonitorConfig {
   const found = new Found(listen);
   for (const place of keys?.get("guests")?.list("a list of guests") ?? []) guestAt(place, folder, found);
   for (const place of keys?.get("vms")?.list("a list of VMs") ?? []) vmAt(place, folder, found);
+  const publishes = (keys?.get("publishes")?.list("a list of ports") ?? []).flatMap(publishAt);
   const { guests, vms } = found;
-  return { settings, guests, vms, ...(listen === undefined ? {} : { listen }) };
+  return { settings, guests, vms, publishes, ...(listen === undefined ? {} : { listen }) };
 }
 
 function flowsAt(place: YamlPlace, folder: string): string | undefined {
@@ -174,6 +183,31 @@ function vmAt(place: YamlPlace, folder: string, found: Found): void {
     ...(memoryBytes === undefined ? {} : { memoryBytes }),
     ...own,
   });
+}
+
+function publishAt(place: YamlPlace): PublishOptions[] {
+  const keys = place.map("a map with port and guest", PUBLISH);
+  const [port, guestPort] = ["port", "guestPort"].map((key) => keys?.get(key)?.whole(EXPECTED_PORT, PORTS));
+  const guest = nameAt(keys?.get("guest"));
+  const at = keys?.get("address");
+  const address = at?.text("an IP address of this host");
+  const problem = address === undefined ? undefined : addressProblem(address);
+  if (problem !== undefined) at?.complain(problem);
+  if (port === undefined || guest === undefined) return [];
+  return [
+    {
+      port,
+      guest,
+      ...(address === undefined ? {} : { address }),
+      ...(guestPort === undefined ? {} : { guestPort }),
+    },
+  ];
+}
+
+function addressProblem(address: string): string | undefined {
+  return canonicalAddress(address) !== undefined
+    ? undefined
+    : `expected an IP address of this host, found ${JSON.stringify(address)}`;
 }
 
 function nameAt(place: YamlPlace | undefined): string | undefined {

@@ -9,8 +9,16 @@
 // was one.
 
 import { isDeepStrictEqual } from "node:util";
-import { type GuestOptions, type Labels, type Monitor, PolicyError, type VmOptions } from "@ringway/monitor";
+import {
+  type GuestOptions,
+  type Labels,
+  type Monitor,
+  PolicyError,
+  type PublishOptions,
+  type VmOptions,
+} from "@ringway/monitor";
 import type { Logger } from "pino";
+import { hostPortText } from "../admin/host-port.ts";
 import type { Learning } from "../learn/learning.ts";
 import type { MonitorCommandOptions } from "./options.ts";
 
@@ -23,6 +31,8 @@ export class Reloads {
   #now: MonitorCommandOptions;
   /** Machines of the file as it was read last. */
   #wanted: readonly VmOptions[];
+  /** Ports that the file publishes, as it was read last; those of #now are published. */
+  #publishes: readonly PublishOptions[];
   #last: Promise<unknown> = Promise.resolve();
   /** The first that was refused of what is read now. */
   #problem: string | undefined;
@@ -38,6 +48,7 @@ export class Reloads {
     this.#monitor = monitor;
     this.#now = options;
     this.#wanted = options.vms;
+    this.#publishes = options.publishes;
     this.#again = again;
     this.#log = log;
   }
@@ -59,6 +70,7 @@ export class Reloads {
       if (typeof own === "string") await this.#reloadPolicy(own, { guest: name, ...(labels && { labels }) });
     }
     for (const vm of missing) this.#addOnceFree(vm);
+    await this.#publish();
     return this.#problem;
   }
 
@@ -90,6 +102,7 @@ export class Reloads {
     );
     this.#now = { ...now, policy: next.policy, guests, vms };
     this.#wanted = next.vms;
+    this.#publishes = next.publishes;
     return added(now.vms, next.vms);
   }
 
@@ -147,6 +160,28 @@ export class Reloads {
     }
   }
 
+  /** What is new in the file is published, what is gone no more; an operator may have done either before. */
+  async #publish(): Promise<void> {
+    const { steering } = this.#monitor;
+    const isIn = (all: readonly PublishOptions[], one: PublishOptions): boolean =>
+      all.some((other) => isDeepStrictEqual(one, other));
+    const kept: PublishOptions[] = [];
+    for (const publish of this.#now.publishes) {
+      if (isIn(this.#publishes, publish)) kept.push(publish);
+      else await steering.unpublish(hostPortText(publish)).catch(() => {});
+    }
+    for (const publish of this.#publishes) {
+      if (isIn(kept, publish)) continue;
+      try {
+        await steering.publish(publish);
+        kept.push(publish);
+      } catch (error) {
+        this.#log.error({ guest: publish.guest }, (error as Error).message);
+      }
+    }
+    this.#now = { ...this.#now, publishes: kept };
+  }
+
   async #reloadPolicy(
     file: string,
     about: { readonly guest?: string; readonly labels?: Labels } = {},
@@ -183,7 +218,7 @@ function added<T extends { readonly name: string }>(now: readonly T[], next: rea
 /** Keys of what a monitor is started with. */
 function fixedChanges(now: MonitorCommandOptions, next: MonitorCommandOptions): string[] {
   const [one, other] = [now, next].map(
-    ({ policy, guests, vms, ...fixed }) => fixed as Record<string, unknown>,
+    ({ policy, guests, vms, publishes, ...fixed }) => fixed as Record<string, unknown>,
   );
   const keys = new Set([...Object.keys(one!), ...Object.keys(other!)]);
   return [...keys].filter((key) => !isDeepStrictEqual(one![key], other![key]));

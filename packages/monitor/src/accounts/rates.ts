@@ -194,7 +194,7 @@ export class Rate {
 }
 
 /** Bytes in less than this are not worth a system call. */
-const BYTES_GRAIN = 1024;
+export const BYTES_GRAIN = 1024;
 
 /** Of a key, over all of its guests: another attachment gets around none of it. */
 export class NetworkUse {

@@ -3,8 +3,10 @@
 import { Agent, type IncomingMessage, type RequestOptions, request } from "node:http";
 import { invalidValue, requireObject, requireText } from "@ringway/linux";
 import type { FollowAsked } from "../monitor/conversation-options.ts";
-import type { GuestRates } from "../monitor/guest-rates.ts";
+import type { GuestRates, StreamRates } from "../monitor/guest-rates.ts";
 import type { PolicyChange } from "../monitor/policy-history.ts";
+import type { PublishOptions } from "../monitor/publish-options.ts";
+import type { Published, PublishStatus } from "../monitor/publishes.ts";
 import type {
   GuestStatus,
   Page,
@@ -19,7 +21,7 @@ import type { CounterValues } from "../reactor/counters.ts";
 import { type FollowedEvent, followedIn } from "./conversation-reader.ts";
 import { type AdminEvent, eventsIn } from "./event-reader.ts";
 import type { EventKind } from "./happenings.ts";
-import type { NewVm, PolicyChanges, Problem, TenantList } from "./shapes.ts";
+import type { NewVm, PolicyChanges, Problem, PublishList, TenantList } from "./shapes.ts";
 
 /** Where the monitor's admin API is: its socket, or an address of TCP. */
 export type AdminClientOptions = (
@@ -75,6 +77,12 @@ interface Body {
   readonly text: string;
 }
 
+interface How {
+  readonly agent: Agent;
+  readonly sending?: Body | undefined;
+  readonly signal?: AbortSignal | undefined;
+}
+
 type Query = Readonly<Record<string, string | number | boolean | undefined>>;
 
 /** Errors of the connection are Node's, with their codes: ENOENT, ECONNREFUSED, EACCES. */
@@ -83,6 +91,8 @@ export class AdminClient implements Disposable {
   readonly #authorization: { readonly authorization?: string };
   readonly #timeout: { readonly timeout?: number };
   readonly #agent: Agent = new Agent({ keepAlive: true, maxSockets: 16 });
+  /** Of events and conversations: each has a connection for as long as it is followed, which no call waits for. */
+  readonly #following: Agent = new Agent();
   #isClosed = false;
 
   constructor(options: AdminClientOptions) {
@@ -164,6 +174,11 @@ export class AdminClient implements Disposable {
     await this.#send("PUT", `/v1/guests/${encodeURIComponent(guest)}/rates`, {}, json(rates));
   }
 
+  /** For one stream, by its id, while it is open, beside those of its guest; {}: those alone. */
+  async setStreamRates(id: string, rates: StreamRates): Promise<void> {
+    await this.#send("PUT", `/v1/streams/${encodeURIComponent(id)}/rates`, {}, json(rates));
+  }
+
   /** Serves another virtual machine; paths are the monitor's. */
   async addVm(vm: NewVm): Promise<void> {
     await this.#send("POST", "/v1/vms", {}, json(vm));
@@ -172,6 +187,21 @@ export class AdminClient implements Disposable {
   /** Serves it no more: resolves when its memory and its doorbell are free. */
   async removeVm(name: string): Promise<void> {
     await this.#send("DELETE", `/v1/vms/${encodeURIComponent(name)}`);
+  }
+
+  /** The oldest first. */
+  async publishes(): Promise<readonly PublishStatus[]> {
+    return (await this.#get<PublishList>("/v1/publishes")).items;
+  }
+
+  /** Leads a port of the host to a port of the guests of one name, until unpublish(), whether one is there or not. */
+  publish(options: PublishOptions): Promise<Published> {
+    return this.#send("POST", "/v1/publishes", {}, json(options));
+  }
+
+  /** "127.0.0.1:8080". Connections that are open stay open. */
+  async unpublish(place: string): Promise<void> {
+    await this.#send("DELETE", `/v1/publishes/${encodeURIComponent(place)}`);
   }
 
   /** Ends the monitor, as a signal does. */
@@ -189,7 +219,7 @@ export class AdminClient implements Disposable {
     if (kinds !== undefined) search.set("kinds", kinds.join(","));
     if (after !== undefined) search.set("after", after);
     if (follow !== undefined) search.set("follow", String(follow));
-    const response = await this.#request("GET", `/v1/events?${search}`, undefined, signal);
+    const response = await this.#request("GET", `/v1/events?${search}`, { agent: this.#following, signal });
     if (response.statusCode !== 200) {
       const status = response.statusCode ?? 0;
       throw new AdminError(status, problemIn(await textOf(response), status));
@@ -211,7 +241,8 @@ export class AdminClient implements Disposable {
   ): AsyncGenerator<FollowedEvent> {
     const { signal, ...asked } = options;
     const search = new URLSearchParams(asked as Record<string, string>);
-    const response = await this.#request("GET", `/v1/conversations?${search}`, undefined, signal);
+    const how = { agent: this.#following, signal };
+    const response = await this.#request("GET", `/v1/conversations?${search}`, how);
     if (response.statusCode !== 200) {
       const status = response.statusCode ?? 0;
       throw new AdminError(status, problemIn(await textOf(response), status));
@@ -227,6 +258,7 @@ export class AdminClient implements Disposable {
   close(): void {
     this.#isClosed = true;
     this.#agent.destroy();
+    this.#following.destroy();
   }
 
   [Symbol.dispose](): void {
@@ -245,19 +277,20 @@ export class AdminClient implements Disposable {
   }
 
   async #text(method: string, target: string, sending?: Body): Promise<string> {
-    const response = await this.#request(method, target, sending);
+    const response = await this.#request(method, target, { agent: this.#agent, sending });
     const body = await textOf(response);
     const status = response.statusCode ?? 0;
     if (status >= 400) throw new AdminError(status, problemIn(body, status));
     return body;
   }
 
-  #request(method: string, path: string, sending?: Body, signal?: AbortSignal): Promise<IncomingMessage> {
+  #request(method: string, path: string, how: How): Promise<IncomingMessage> {
+    const { agent, sending, signal } = how;
     return new Promise((resolve, reject) => {
       const sent = request({
         ...this.#where,
         ...this.#timeout,
-        agent: this.#agent,
+        agent,
         method,
         path,
         headers: {
@@ -276,7 +309,7 @@ export class AdminClient implements Disposable {
       sent.on("error", (error: NodeJS.ErrnoException) => {
         // The monitor has closed a connection that was idle, just when it was used again: nothing was done.
         const isStale = sent.reusedSocket && STALE.includes(error.code ?? "") && method === "GET";
-        if (isStale && !this.#isClosed) resolve(this.#request(method, path, sending, signal));
+        if (isStale && !this.#isClosed) resolve(this.#request(method, path, how));
         else reject(error);
       });
       sent.end(sending?.text);

@@ -1,11 +1,12 @@
 // What a request that cannot be served is answered with: a status, a code for programs, and a sentence.
 
-import { SystemError } from "@ringway/linux";
+import { isArgumentError, SystemError } from "@ringway/linux";
 import { VmMemoryError } from "../links/vm-memory.ts";
 import { NoAnswerError } from "../loading/loader.ts";
+import { BusyError } from "../monitor/busy-error.ts";
 import { ClosedError } from "../monitor/closed-error.ts";
 import { FollowersError } from "../monitor/follows.ts";
-import { SteeringError } from "../monitor/steering.ts";
+import { SteeringError } from "../monitor/steering-error.ts";
 import { AuditError } from "../observe/audit.ts";
 import { PolicyError } from "../policy/errors.ts";
 import type { Problem } from "./shapes.ts";
@@ -35,11 +36,13 @@ export function failureOf(error: unknown): Failure & { readonly isOurs: boolean 
   if (error instanceof AuditError) return as(422);
   if (error instanceof FollowersError) return as(429);
   if (error instanceof SteeringError) return as(code === "ERR_RINGWAY_NOT_THERE" ? 404 : 409);
+  if (code === "EADDRINUSE") return as(409);
   if (error instanceof VmMemoryError || error instanceof SystemError) return as(422);
-  if (code === "ERR_INVALID_ARG_VALUE" || code === "ERR_INVALID_ARG_TYPE") return as(400);
+  // Of Node's own, which have the same codes, nobody who asks is to blame.
+  if (isArgumentError(error)) return as(400);
   if (error instanceof NoAnswerError) return as(504);
   if (statusCode !== undefined && statusCode >= 400 && statusCode < 500) return as(statusCode);
-  if (error instanceof ClosedError) return as(503);
+  if (error instanceof ClosedError || error instanceof BusyError) return as(503);
   const problem = { error: "internal error: the log of the monitor says more", code: "ERR_RINGWAY_ADMIN" };
   return { status: 500, problem, isOurs: true };
 }

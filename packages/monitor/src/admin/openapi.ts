@@ -8,6 +8,13 @@ import { PROBLEM } from "./shapes.ts";
 
 type Json = Readonly<Record<string, unknown>>;
 
+const TOKEN: Json = {
+  type: "http",
+  scheme: "bearer",
+  description:
+    "Over TCP: the text of the token's file. The Unix socket asks for none: its mode says who may come.",
+};
+
 export function openApi(routes: readonly Route[]): Json {
   const components: Record<string, Json> = {};
   const paths: Record<string, Record<string, Json>> = {};
@@ -28,8 +35,9 @@ export function openApi(routes: readonly Route[]): Json {
       license: { name: "MIT", identifier: "MIT" },
     },
     servers: [{ url: "http://localhost", description: "Over its Unix socket" }],
+    security: [{}, { token: [] }],
     paths,
-    components: { schemas: components },
+    components: { schemas: components, securitySchemes: { token: TOKEN } },
   };
 }
 
@@ -63,9 +71,9 @@ const EVENTS: Json = {
   responses: {
     "200": {
       description: "Until somebody hangs up; with follow=false, what is kept",
-      content: { "text/event-stream": {} },
+      content: { "text/event-stream": { schema: { type: "string" } } },
     },
-    "429": { description: "Too many follow already" },
+    "4XX": { description: "Refused: 429 where too many follow already" },
   },
 };
 

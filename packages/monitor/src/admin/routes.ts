@@ -17,7 +17,11 @@ import {
   POLICY,
   POLICY_CHANGES,
   POLICY_PUT,
+  PUBLISH,
+  PUBLISHED,
+  PUBLISHES,
   RATES,
+  STREAM_RATES,
   STREAMS,
   TENANTS,
 } from "./shapes.ts";
@@ -89,6 +93,7 @@ const OF_GUEST: Schema<OfGuest> = object<OfGuest>("", {
 
 const STREAM_ID: Schema<Named> = object<Named>("", { id: text("As GET /v1/streams has it", NAME_MAX) });
 const VM_NAME: Schema<Named> = object<Named>("", { id: text("Its name", NAME_MAX) });
+const PUBLISH_ID: Schema<Named> = object<Named>("", { id: text("ADDRESS:PORT of this host", NAME_MAX) });
 const PUT_POLICY: Schema<PutPolicyOptions> = object<PutPolicyOptions>("", {
   guest: optional(text("The name of a guest or a VM: its own policy, and not the monitor's", NAME_MAX)),
   cut: optional(flag("What is open and not allowed any more is ended")),
@@ -175,6 +180,14 @@ const SEEN: readonly Route[] = [
     reply: POLICY_CHANGES,
     run: async ({ steering }) => ({ items: steering.policyHistory() }),
   }),
+  route({
+    method: "GET",
+    path: "/v1/publishes",
+    name: "publishes",
+    summary: "Ports of the host that lead to ports of guests, the oldest first",
+    reply: PUBLISHES,
+    run: async ({ steering }) => ({ items: await steering.publishes() }),
+  }),
 ];
 
 const CHANGED: readonly Route[] = [
@@ -226,6 +239,19 @@ const CHANGED: readonly Route[] = [
     },
   }),
   route({
+    method: "PUT",
+    path: "/v1/streams/:id/rates",
+    name: "setStreamRates",
+    summary: "Rates for one stream while it is open, beside those of its guest",
+    params: STREAM_ID,
+    body: STREAM_RATES,
+    reply: DONE,
+    run: async ({ steering }, { params: { id }, body, by }) => {
+      await steering.setStreamRates(id, body, by);
+      return DONE_SO;
+    },
+  }),
+  route({
     method: "POST",
     path: "/v1/vms",
     name: "addVm",
@@ -246,6 +272,27 @@ const CHANGED: readonly Route[] = [
     reply: DONE,
     run: async ({ steering }, { params: { id }, by }) => {
       await steering.removeVm(id, by);
+      return DONE_SO;
+    },
+  }),
+  route({
+    method: "POST",
+    path: "/v1/publishes",
+    name: "publish",
+    summary: "Leads a port of the host to a port of a guest, and of those that have its name after it",
+    body: PUBLISH,
+    reply: PUBLISHED,
+    run: ({ steering }, { body, by }) => steering.publish(body, by),
+  }),
+  route({
+    method: "DELETE",
+    path: "/v1/publishes/:id",
+    name: "unpublish",
+    summary: "And no more; connections that are open stay open",
+    params: PUBLISH_ID,
+    reply: DONE,
+    run: async ({ steering }, { params: { id }, by }) => {
+      await steering.unpublish(id, by);
       return DONE_SO;
     },
   }),

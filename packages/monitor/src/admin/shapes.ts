@@ -1,7 +1,9 @@
 // What the API gives, described: the types are those of the monitor's own methods.
 
-import { type GuestRates, RATE_BOUNDS } from "../monitor/guest-rates.ts";
+import { type GuestRates, RATE_BOUNDS, type StreamRates } from "../monitor/guest-rates.ts";
 import type { Changer, PolicyChange } from "../monitor/policy-history.ts";
+import type { PublishOptions } from "../monitor/publish-options.ts";
+import type { Published, PublishStatus } from "../monitor/publishes.ts";
 import type { GuestStatus, Page, RingFill, StreamStatus, TenantStatus } from "../monitor/status.ts";
 import type { PolicyPut, PolicyStatus } from "../monitor/steering.ts";
 import type { Labels } from "../observe/labels.ts";
@@ -160,6 +162,20 @@ export const RATES: Schema<GuestRates> = object<GuestRates>(
   "What is absent is as the guest's policy says",
 );
 
+const PORT = { minimum: 1, maximum: 65_535 };
+
+export const STREAM_RATES: Schema<StreamRates> = object<StreamRates>(
+  "StreamRates",
+  {
+    bytesToHost: optional(rate("bytesToHost", "Bytes in a second to the network")),
+    bytesToGuest: optional(rate("bytesToGuest", "Bytes in a second from the network")),
+  },
+  "Beside those of its guest",
+);
+
+/** The monitor's folder is not its client's. */
+const PATH = { pattern: "^/", maxLength: 4096 };
+
 /** As the monitor's options have it; its memory is named by a path. */
 export interface NewVm {
   readonly name: string;
@@ -172,11 +188,43 @@ export interface NewVm {
 
 export const NEW_VM: Schema<NewVm> = object<NewVm>("NewVm", {
   name: text("What its guests are called in events and logs"),
-  memory: text("Absolute path of the file that it shares with the host; made where it does not exist"),
+  memory: text("Absolute path of the file that it shares with the host; made where it does not exist", PATH),
   memoryBytes: optional(whole("Of a memory that is made: a power of two; 64 MiB without it")),
-  doorbell: text("Absolute path of the socket that its hypervisor serves"),
-  policy: optional(text("Absolute path of a policy file of its own")),
+  doorbell: text("Absolute path of the socket that its hypervisor serves", PATH),
+  policy: optional(text("Absolute path of a policy file of its own", PATH)),
   labels: optional(map("In every line about it", text(""))),
+});
+
+export const PUBLISH: Schema<PublishOptions> = object<PublishOptions>("Publish", {
+  address: optional(text("An IP address of this host; 127.0.0.1 without it, which is for this host alone")),
+  port: whole("Of this host", PORT),
+  guest: text("The name of a guest with an attach socket of its own, or of a VM", { maxLength: 64 }),
+  guestPort: optional(whole("What it listens on; without it, the same as `port`", PORT)),
+});
+
+const PUBLISHED_KEYS = {
+  id: text("ADDRESS:PORT, as it is taken back by"),
+  address: text("Of this host"),
+  port: whole("Of this host"),
+  guest: text("The name of the guests that it leads to"),
+  guestPort: whole("What they listen on"),
+  time: text("ISO 8601"),
+  by: CHANGER,
+};
+
+export const PUBLISHED: Schema<Published> = object<Published>("Published", PUBLISHED_KEYS);
+
+const PUBLISH_STATUS: Schema<PublishStatus> = object<PublishStatus>("PublishStatus", {
+  ...PUBLISHED_KEYS,
+  listeners: whole("How many guests listen there now; 0: connections are refused"),
+});
+
+export interface PublishList {
+  readonly items: readonly PublishStatus[];
+}
+
+export const PUBLISHES: Schema<PublishList> = object<PublishList>("Publishes", {
+  items: list(PUBLISH_STATUS),
 });
 
 export interface Drain {

@@ -32,6 +32,7 @@ export interface ControlOwner {
   readonly account: Account;
   readonly policy: PolicyState;
   readonly names: KnownNames;
+  readonly tenant: string | undefined;
   readonly held: boolean;
   /** Takes streams that are pending, and steps them. */
   runPending(): boolean;

@@ -13,6 +13,7 @@
 import { Errno, type Refusal } from "@ringway/control";
 import type { Account } from "../accounts/accounts.ts";
 import type { After, Rate, Waiter } from "../accounts/rates.ts";
+import { StreamRates } from "../accounts/stream-rates.ts";
 import type { PolicyState } from "../policy/in-force.ts";
 import { refusal } from "../policy/refusal.ts";
 import { type Limits, type RateLimit, type Rates, UNLIMITED } from "../policy/types.ts";
@@ -38,6 +39,8 @@ export const ALL_USED: Refusal = refusal(
   "the guest has used up all the bytes over the network that the policy gives it (networkBytes)",
 );
 
+type ByteRate = "bytesToHost" | "bytesToGuest";
+
 const BYTES_WAITED: readonly [Counter, Counter] = [Counter.rateBytesToHost, Counter.rateBytesToGuest];
 
 /** Is there anything of it that the policy limits? */
@@ -51,6 +54,7 @@ export class NetworkBudget {
   readonly #account: Account;
   /** What the operator has set, in place of what the policy says. */
   #set: Partial<Rates> = {};
+  readonly #ofStreams: StreamRates;
   #rates: Rates;
   #mostBytes: number;
   /** By direction. */
@@ -60,6 +64,7 @@ export class NetworkBudget {
 
   constructor(host: NetworkHost, holder: NetworkHolder) {
     this.#host = host;
+    this.#ofStreams = new StreamRates(host.after);
     this.#holder = holder;
     this.#account = holder.account;
     const { rates, limits } = holder.policy.policy;
@@ -75,6 +80,16 @@ export class NetworkBudget {
     this.policyChanged();
   }
 
+  /** For one stream as long as it is open, beside what its guest may; {}: only that. */
+  setStream(stream: Waiter, { bytesToHost, bytesToGuest }: Pick<Partial<Rates>, ByteRate>): void {
+    this.#ofStreams.set(stream, bytesToHost, bytesToGuest);
+    this.#isLimited();
+  }
+
+  #isLimited(): void {
+    this.limited = isLimited(this.#rates, this.#holder.policy.policy.limits) || this.#ofStreams.some;
+  }
+
   /** Another policy is in force for the guest. Who waits for a rate that is another now goes by that one. */
   policyChanged(): void {
     const { rates: ofPolicy, limits } = this.#holder.policy.policy;
@@ -83,7 +98,7 @@ export class NetworkBudget {
     this.#rates = rates;
     this.#mostBytes = limits.networkBytes;
     this.#bytes = [rates.bytesToHost, rates.bytesToGuest];
-    this.limited = isLimited(rates, limits);
+    this.#isLimited();
     const { bytes, connections, datagrams, lookups } = this.#account.network;
     const of = { bytesToHost: bytes[0], bytesToGuest: bytes[1], connections, datagrams, lookups };
     for (const key of Object.keys(of) as (keyof Rates)[]) {
@@ -114,16 +129,22 @@ export class NetworkBudget {
     const { network } = this.#account;
     const left = this.#bytesLeft();
     if (left === USED_UP) return USED_UP;
-    const limit = this.#bytes[direction];
-    const most = Math.min(wanted, left);
-    const taken = this.#take(network.bytes[direction], limit, most, waiter, BYTES_WAITED[direction]);
+    const counter = BYTES_WAITED[direction];
+    const own = this.#ofStreams.of(waiter);
+    let most = Math.min(wanted, left);
+    if (own !== undefined)
+      most = this.#take(own.rates[direction], own.limits[direction], most, waiter, counter);
+    if (most === 0) return 0;
+    const taken = this.#take(network.bytes[direction], this.#bytes[direction], most, waiter, counter);
+    own?.rates[direction].give(most - taken);
     network.usedBytes += taken;
     return taken;
   }
 
-  giveBytes(direction: 0 | 1, bytes: number): void {
+  giveBytes(direction: 0 | 1, bytes: number, waiter: Waiter): void {
     const { network } = this.#account;
     network.usedBytes -= bytes;
+    this.#ofStreams.of(waiter)?.rates[direction].give(bytes);
     if (this.#bytes[direction].perSecond !== UNLIMITED) network.bytes[direction].give(bytes);
   }
 
@@ -131,8 +152,12 @@ export class NetworkBudget {
   roomForWhole(direction: 0 | 1, waiter: Waiter): number {
     const left = this.#bytesLeft();
     if (left === USED_UP) return USED_UP;
+    const counter = BYTES_WAITED[direction];
+    const own = this.#ofStreams.of(waiter);
+    const most = own && this.#room(own.rates[direction], own.limits[direction], waiter, counter);
+    if (most === 0) return 0;
     const rate = this.#account.network.bytes[direction];
-    return Math.min(left, this.#room(rate, this.#bytes[direction], waiter, BYTES_WAITED[direction]));
+    return Math.min(left, most ?? left, this.#room(rate, this.#bytes[direction], waiter, counter));
   }
 
   /** How many datagrams may go, either way; 0: `waiter` waits. */
@@ -141,10 +166,11 @@ export class NetworkBudget {
     return this.#room(datagrams, this.#rates.datagrams, waiter, Counter.rateDatagrams);
   }
 
-  /** So much has gone, whole, in a Direction. */
-  spent(direction: 0 | 1, bytes: number, datagrams = 0): void {
+  /** So much of a stream has gone, whole, in a Direction. */
+  spent(direction: 0 | 1, bytes: number, stream: Waiter, datagrams = 0): void {
     const { network } = this.#account;
     network.usedBytes += bytes;
+    this.#ofStreams.of(stream)?.rates[direction].spend(bytes);
     if (this.#bytes[direction].perSecond !== UNLIMITED) network.bytes[direction].spend(bytes);
     if (this.#rates.datagrams.perSecond !== UNLIMITED) network.datagrams.spend(datagrams);
   }
@@ -170,6 +196,9 @@ export class NetworkBudget {
   forget(waiter: Waiter): void {
     const { bytes, connections, datagrams, lookups } = this.#account.network;
     for (const rate of [...bytes, connections, datagrams, lookups]) rate.forget(waiter);
+    if (!this.#ofStreams.some) return;
+    this.#ofStreams.forget(waiter);
+    this.#isLimited();
   }
 
   #bytesLeft(): number {

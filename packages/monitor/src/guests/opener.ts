@@ -12,6 +12,7 @@ import type { Granted, Stream } from "./stream.ts";
 export interface Explained {
   readonly policy: PolicyState;
   readonly names: KnownNames;
+  readonly tenant: string | undefined;
 }
 
 export interface Opener {
@@ -19,6 +20,8 @@ export interface Opener {
   relayFor(stream: Stream): Relay;
   /** Would an Open be allowed? Throws ProtocolError where `body` is not what the protocol's Open carries (CTL-7). */
   explain(guest: Explained, protocol: number, body: Uint8Array): Decision;
+  /** Whether streams of a protocol carry bytes over the network. */
+  isOverNetwork(protocol: number): boolean;
   /** Would what was opened so be allowed now, and where it leads to? */
   allowsStill(guest: Explained, protocol: number, granted: Granted, to: InetAddress | undefined): boolean;
 }

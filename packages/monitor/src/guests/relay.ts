@@ -28,6 +28,8 @@ export interface Relay {
 /** A guest, as its relays see it. */
 export interface RelayGuest {
   readonly name: string;
+  /** Whose it is, where the host has named that one. */
+  readonly tenant: string | undefined;
   /** Its region: by address for system calls, and for whoever holds it longer than a call. */
   readonly memory: SharedMemory;
   /** The same, by offset. */

@@ -26,13 +26,23 @@ export const RATE_BOUNDS: { readonly [K in keyof Required<GuestRates>]: readonly
   lookups: COUNT,
 };
 
-/** Throws TypeError with Node's code. */
-export function ratesFrom(given: GuestRates): Partial<Rates> {
+/** Of one stream: those of its guest hold, too. */
+export type StreamRates = Pick<GuestRates, "bytesToHost" | "bytesToGuest">;
+
+export const STREAM_RATES: readonly (keyof StreamRates)[] = ["bytesToHost", "bytesToGuest"];
+const ALL_RATES = Object.keys(RATE_BOUNDS) as (keyof GuestRates)[];
+
+/** `keys`: those that it may have. Throws TypeError with Node's code. */
+export function ratesFrom(
+  given: GuestRates,
+  keys: readonly (keyof GuestRates)[] = ALL_RATES,
+): Partial<Rates> {
   requireObject(given, "rates", "an object such as { bytesToHost: 1000000 }");
-  requireKeys(given, "rate", Object.keys(RATE_BOUNDS));
+  requireKeys(given, "rate", keys);
   const rates: [string, RateLimit][] = [];
-  for (const [key, [least, most]] of Object.entries(RATE_BOUNDS)) {
-    const value = given[key as keyof GuestRates];
+  for (const key of keys) {
+    const [least, most] = RATE_BOUNDS[key];
+    const value = given[key];
     if (value === undefined) continue;
     const isIn = value === "unlimited" || (Number.isInteger(value) && value >= least && value <= most);
     if (!isIn) throw invalidValue(`rates.${key}`, value, `must be "unlimited" or ${least} to ${most}`);

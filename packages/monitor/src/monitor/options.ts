@@ -20,6 +20,7 @@ import { flowsPath } from "../observe/flow-file.ts";
 import type { Policy } from "../policy/types.ts";
 import { type AdminOptions, requireAdmin } from "./admin-options.ts";
 import { requireLogger, requirePolicy } from "./arguments.ts";
+import { type PublishOptions, requirePublish } from "./publish-options.ts";
 import {
   type GuestOptions,
   guestsProblem,
@@ -76,6 +77,11 @@ export interface MonitorOptions {
    * admin server. Beside process.debugPort, which none ever may.
    */
   readonly ownPorts?: readonly number[];
+  /**
+   * Ports of the host that lead to ports of guests that have a name, whether these are there or not. Others come and go
+   * by `steering.publish()`.
+   */
+  readonly publishes?: readonly PublishOptions[];
   /** Serves the admin API (docs/operate.md), by which the monitor is seen and changed. */
   readonly admin?: AdminOptions;
   /** Path of the file that audit lines are appended to. A policy that says `audit: required` needs one. */
@@ -145,6 +151,7 @@ const CHECKS: { readonly [K in keyof Required<MonitorOptions>]: Check } = {
   logger: requireLogger,
   kept: (value, name) => requireList(value, name, requirePlace),
   ownPorts: (value, name) => requireList(value, name, within("ownPorts")),
+  publishes: (value, name) => requireList(value, name, requirePublish),
   admin: requireAdmin,
   audit: requireText,
   flows: requireText,

@@ -15,7 +15,7 @@ import { type Context, requireOpen } from "./context.ts";
 import { forReactor } from "./for-reactor.ts";
 import type { VmOptions } from "./options.ts";
 import { type Parts, requireAudit, requireNoVms } from "./parts.ts";
-import { type Changer, PolicyHistory } from "./policy-history.ts";
+import { type Changer, PolicyHistory, PROGRAM, START } from "./policy-history.ts";
 import type { OpenVm, ServedVms } from "./vms.ts";
 
 type LoadedParts = Pick<Parts, "policy" | "tenants" | "vms">;
@@ -29,9 +29,6 @@ export interface PolicyText {
 
 /** The policy itself, the path of its file, or its text. */
 export type PolicySource = Policy | string | PolicyText;
-
-const PROGRAM: Changer = { via: "program" };
-const START: Changer = { via: "start" };
 
 export class Policies {
   readonly #context: Context;

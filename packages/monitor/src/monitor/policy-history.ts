@@ -17,6 +17,9 @@ export interface Changer {
   readonly address?: string;
 }
 
+export const START: Changer = { via: "start" };
+export const PROGRAM: Changer = { via: "program" };
+
 export interface PolicyChange {
   /** 1, 2, ... */
   readonly revision: number;

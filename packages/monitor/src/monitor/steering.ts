@@ -16,15 +16,18 @@ import {
   type MetricRow,
   type Question,
 } from "../thread/census-rows.ts";
+import { BusyError } from "./busy-error.ts";
 import { type Context, requireOpen } from "./context.ts";
 import type { FollowAsked } from "./conversation-options.ts";
 import type { Follow, Follows } from "./follows.ts";
-import { type GuestRates, ratesFrom } from "./guest-rates.ts";
+import { type GuestRates, ratesFrom, STREAM_RATES, type StreamRates } from "./guest-rates.ts";
 import { LagProbe } from "./lag-probe.ts";
 import type { VmOptions } from "./options.ts";
 import { InTurn } from "./pending.ts";
 import type { Policies, PolicyText } from "./policies.ts";
-import type { Changer, PolicyChange } from "./policy-history.ts";
+import { type Changer, type PolicyChange, PROGRAM } from "./policy-history.ts";
+import { type PublishOptions, publishId } from "./publish-options.ts";
+import type { Published, Publishes, PublishStatus } from "./publishes.ts";
 import type { ReactorHandle } from "./reactor-handle.ts";
 import {
   type GuestStatus,
@@ -38,18 +41,8 @@ import {
   streamsPage,
   type TenantStatus,
 } from "./status.ts";
+import { notThere, SteeringError } from "./steering-error.ts";
 import { guestNameProblem } from "./tenant-options.ts";
-
-/** What was asked for is not there, or could be several. */
-export class SteeringError extends Error {
-  override readonly name: string = "SteeringError";
-  readonly code: "ERR_RINGWAY_NOT_THERE" | "ERR_RINGWAY_AMBIGUOUS";
-
-  constructor(code: SteeringError["code"], message: string) {
-    super(message);
-    this.code = code;
-  }
-}
 
 /** A policy in force, and how it came there. */
 export interface PolicyStatus extends PolicyChange {
@@ -75,6 +68,7 @@ export interface PolicyPut {
 /** @internal What it needs beside the context. */
 export interface SteeringParts {
   readonly policies: Policies;
+  readonly publishes: Publishes;
   readonly audit: Audit;
   readonly follows: Follows;
   /** With reload() and addVm(). */
@@ -100,8 +94,6 @@ interface PutInForce {
 
 /** Streams that one client of the admin API may follow at once. */
 const FOLLOWED_MAX = 65_536;
-
-const PROGRAM: Changer = { via: "program" };
 
 export class Steering {
   readonly #context: Context;
@@ -188,6 +180,15 @@ export class Steering {
     return follow;
   }
 
+  /**
+   * @internal Throws BusyError where changes must be audited, and so many of their lines wait already that another must
+   * not be made.
+   */
+  requireAudited(): void {
+    if (this.#policies.current.audit !== "required" || !this.#parts.audit.isBehind) return;
+    throw new BusyError("the audit file takes no lines, and each change must be one of them");
+  }
+
   // ── To change ─────────────────────────────────────────────────────────────────────────────────────────────────
 
   /**
@@ -263,6 +264,22 @@ export class Steering {
     this.#audit({ action: "rates", guest: name, id, rates, by }, "rates set by the operator");
   }
 
+  /**
+   * Rates for one stream, by its id, as long as it is open, beside those of its guest; {}: those alone. Throws
+   * SteeringError where it is not there or carries nothing over the network, and TypeError for what no rate can be.
+   */
+  async setStreamRates(id: string, rates: StreamRates, by: Changer = PROGRAM): Promise<void> {
+    const set = ratesFrom(rates, STREAM_RATES);
+    const place = streamPlace(id);
+    const [result] =
+      place === undefined ? [0] : await this.#ask({ what: "set-stream-rates", ...place, rates: set });
+    if (result === 0) throw notThere(`stream ${id}`);
+    if (result === -1) {
+      throw new SteeringError("ERR_RINGWAY_NOT_FIT", `stream ${id} carries nothing over the network`);
+    }
+    this.#audit({ action: "rates", stream: id, rates, by }, "rates set by the operator");
+  }
+
   /** Serves another virtual machine, as Monitor.addVm(), and rejects as that. */
   async addVm(options: VmOptions, by: Changer = PROGRAM): Promise<void> {
     requireObject(options, "options", "an object { name, memory, doorbell }");
@@ -282,6 +299,35 @@ export class Steering {
       // Its guest has ended, also where a disk keeps its memory.
       this.#audit({ action: "vm-removed", guest: name, by }, "virtual machine removed by the operator");
     }
+  }
+
+  /**
+   * Leads a port of the host to a port of the guests of one name, whether one is there or not, until unpublish() or the
+   * monitor's end: what a guest listens on there is reached by it, also without a rule. Throws SystemError (EADDRINUSE,
+   * EACCES, EADDRNOTAVAIL), TypeError with Node's codes, and SteeringError.
+   */
+  async publish(options: PublishOptions, by: Changer = PROGRAM): Promise<Published> {
+    const isKnown = this.#policies.mayHaveOwn(String(options?.guest));
+    if (!isKnown && by.via === "admin") throw notThere(`guest or VM with the name ${options.guest}`);
+    const published = await this.#inTurn(() => this.#parts.publishes.open(options, by));
+    const { guest, id: place, guestPort } = published;
+    if (!isKnown) this.#context.log.warn({ guest }, `${place} is published for a guest that nobody is yet`);
+    this.#audit({ action: "publish", guest, place, guestPort, by }, "port published by the operator");
+    return published;
+  }
+
+  /** The oldest first. */
+  publishes(): Promise<readonly PublishStatus[]> {
+    return this.#inTurn(() => this.#parts.publishes.list());
+  }
+
+  /** Nobody comes by that port any more; connections that are open stay open. `place`: "127.0.0.1:8080". */
+  async unpublish(place: string, by: Changer = PROGRAM): Promise<void> {
+    const id = publishId(place);
+    const found = id && (await this.#inTurn(() => this.#parts.publishes.close(id)));
+    if (!found) throw notThere(`published port ${place}`);
+    const { guest, guestPort } = found;
+    this.#audit({ action: "unpublish", guest, place: found.id, guestPort, by }, "port published no more");
   }
 
   /** Asks whoever runs the monitor to end it, as a signal does: its event "drain", or close() where nobody listens. */
@@ -318,8 +364,4 @@ export class Steering {
     );
     this.#parts.changed(changed);
   }
-}
-
-function notThere(what: string): SteeringError {
-  return new SteeringError("ERR_RINGWAY_NOT_THERE", `there is no ${what}`);
 }

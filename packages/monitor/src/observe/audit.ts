@@ -24,6 +24,8 @@ const CHARACTERS_TOGETHER = 8 * 1024;
 /** Some 100,000 lines: a guest may end with thousands of streams at once. */
 const BYTES_WAITING_MAX = 32 * 1024 * 1024;
 const BYTES_FAILING_MAX = 1024 * 1024;
+/** Of changes, each of which must be written: some 6 KiB each at the most. */
+const CHANGES_WAITING_MAX = 256;
 /** What the LogWriter is given at once: as much as is written in some ROOM_MS. */
 const AHEAD_MIN = 8 * 1024;
 const AHEAD_MAX = 512 * 1024;
@@ -48,7 +50,7 @@ export interface Violated {
 
 /** What an operator has done, and who that is. */
 export interface Changed {
-  /** policy, reset, close, rates, vm, vm-removed, drain. */
+  /** policy, reset, close, rates, vm, vm-removed, publish, unpublish, drain. */
   readonly action: string;
   /** Whom it was done to, where it was one. */
   readonly guest?: string;
@@ -113,6 +115,11 @@ export class Audit {
     };
     this.#lines.warn(line, denial.reason);
     return denial;
+  }
+
+  /** So many lines of what operators have changed wait that no more should. */
+  get isBehind(): boolean {
+    return (this.#rows.of("")?.required ?? 0) >= CHANGES_WAITING_MAX;
   }
 
   /** The operator has changed something: who, and what. */

@@ -197,7 +197,7 @@ export type SocketDecision = Decision & { readonly ruleIndex: number };
 /** As FileDecision; of the path's components, `depth` are the rule's folder. */
 export type NamedFileDecision = Decision & { readonly ruleIndex: number; readonly depth: number };
 
-/** Ids that no rule of a policy may take. docs/policy.md says when each refuses. */
+/** Ids that no rule of a policy may take. docs/policy.md says when each decides. */
 export const BUILT_IN_RULES: readonly string[] = [
   "address",
   "beneath",
@@ -210,5 +210,6 @@ export const BUILT_IN_RULES: readonly string[] = [
   "not-public",
   "path",
   "port",
+  "published",
   "reloaded",
 ];

@@ -14,6 +14,7 @@ import type { Reactor } from "../reactor/reactor.ts";
 import { LockTurns } from "./files/mount/lock-turns.ts";
 import { KeepAlives } from "./keep-alives.ts";
 import { Partings } from "./partings.ts";
+import { PublishedPorts } from "./published.ts";
 import { BatchFrames } from "./udp/frames.ts";
 
 /** How long a guest has waited for a connection, with the lookup of its name. */
@@ -46,6 +47,7 @@ export class RelayHost {
   readonly lookups: Lookups;
   readonly ownPorts: OwnPorts;
   readonly ownSockets: OwnSockets;
+  readonly published: PublishedPorts;
   readonly partings: Partings;
   readonly keepAlives: KeepAlives;
   /** By Protocol. */
@@ -65,6 +67,7 @@ export class RelayHost {
     this.lookups = lookups;
     this.ownPorts = ownPorts;
     this.ownSockets = ownSockets;
+    this.published = new PublishedPorts(reactor, ownPorts);
     this.partings = new Partings(reactor);
     this.keepAlives = new KeepAlives(reactor);
   }

@@ -2,17 +2,21 @@
 // (tcp-listen.ts) and of Unix sockets (unix-listen.ts): they differ in how a connection is taken, how the guest is told
 // of it, and how the listener ends.
 //
-// Invariant: the listening socket is watched only while a stream is posted, so the host never accepts what it cannot
-// give on (LSN-4). After an accept that failed for want of something it rests for a while and tries again (LSN-5).
+// A listener has one listening socket or several, its doors: its own, and of TCP those that the operator publishes for
+// it (published.ts).
+//
+// Invariant: a door is watched only while a stream is posted, so the host never accepts what it cannot give on (LSN-4).
+// After an accept that failed for want of something all of them rest for a while, and are tried again (LSN-5).
 
 import { Accept, Closed, type FrameReader, ProtocolError, type Refusal, Violation } from "@ringway/control";
-import { EPOLLIN, Errno, errnoMessage } from "@ringway/linux";
+import { Errno, errnoMessage } from "@ringway/linux";
 import type { Relay } from "../guests/relay.ts";
 import { type Stream, StreamState } from "../guests/stream.ts";
 import { refusal } from "../policy/refusal.ts";
 import { Counter } from "../reactor/counters.ts";
 import type { EventSource } from "../reactor/reactor.ts";
 import type { Timer } from "../reactor/timers.ts";
+import { type Door, OwnDoor } from "./door.ts";
 import type { RelayHost } from "./host.ts";
 import { Replies } from "./replies.ts";
 import { unknownRequest } from "./unknown.ts";
@@ -35,8 +39,9 @@ export abstract class ListenRelay<Connection extends object> implements Relay, E
   protected readonly host: RelayHost;
   protected readonly stream: Stream;
   readonly #signal: () => void;
-  protected readonly fd: number;
-  readonly #slot: number;
+  #doors: Door[] = [];
+  /** Which of them is asked for a connection next. */
+  #turn = 0;
   readonly #requests: FrameReader;
   /** One at the most: no request is taken while it waits. */
   readonly #replies: Replies;
@@ -47,19 +52,21 @@ export abstract class ListenRelay<Connection extends object> implements Relay, E
   #ending = false;
   #disposed = false;
 
-  /** Throws SystemError where `fd` cannot be watched; it then stays the caller's. */
+  /**
+   * `fd`: its own socket, or -1 where it has none, and addDoor() is called next. Throws SystemError where that cannot
+   * be watched; it then stays the caller's.
+   */
   constructor(host: RelayHost, stream: Stream, fd: number) {
     this.host = host;
     this.stream = stream;
     this.#signal = stream.signaller();
-    this.fd = fd;
     this.#requests = stream.frames();
     this.#replies = new Replies(stream);
-    this.#slot = host.reactor.watch(fd, 0, this);
+    if (fd >= 0) this.#doors.push(new OwnDoor(host.reactor, fd, this));
   }
 
-  /** Takes a connection, or -errno. */
-  protected abstract accept(): Connection | number;
+  /** Takes a connection of a door, or -errno. */
+  protected abstract accept(fd: number): Connection | number;
   /** Gives it to a stream, whose Accept has this id; one that cannot be watched is closed, and the stream reset. */
   protected abstract give(stream: Stream, requestId: number, connection: Connection): void;
   /** It is over, and not watched any more: lets go of the socket, and then calls stream.end(). */
@@ -69,6 +76,23 @@ export abstract class ListenRelay<Connection extends object> implements Relay, E
 
   onEvents(): void {
     this.stream.run();
+  }
+
+  /** The first is its own, where it has one. */
+  protected get doors(): readonly Door[] {
+    return this.#doors;
+  }
+
+  addDoor(door: Door): void {
+    this.#doors.push(door);
+    if (this.#watching) door.watch(true);
+  }
+
+  /** Without any, it is over, in its guest's turn. */
+  removeDoor(door: Door): void {
+    door.leave();
+    this.#doors = this.#doors.filter((other) => other !== door);
+    if (this.#doors.length === 0) this.stream.perform(() => this.#end());
   }
 
   step(): boolean {
@@ -117,7 +141,7 @@ export abstract class ListenRelay<Connection extends object> implements Relay, E
   }
 
   #end(): void {
-    if (this.#ending) return;
+    if (this.#ending || this.#disposed) return;
     this.#ending = true;
     this.#quiet();
     this.finish();
@@ -125,9 +149,8 @@ export abstract class ListenRelay<Connection extends object> implements Relay, E
 
   /** No more of its events. */
   #quiet(): void {
-    const { reactor } = this.host;
-    reactor.cancel(this.#resting);
-    reactor.forget(this.fd, this.#slot);
+    this.host.reactor.cancel(this.#resting);
+    for (const door of this.#doors.splice(0)) door.leave();
   }
 
   /** A posted stream that its guest has closed before a connection came (LSN-3). */
@@ -164,7 +187,7 @@ export abstract class ListenRelay<Connection extends object> implements Relay, E
         this.#watch(false);
         return false;
       }
-      const accepted = guest.budget.mayHaveConnection ? this.accept() : -Errno.EMFILE;
+      const accepted = guest.budget.mayHaveConnection ? this.#acceptAny() : -Errno.EMFILE;
       if (network.limited && typeof accepted === "number") network.giveConnection();
       if (accepted === -Errno.EAGAIN) break;
       if (typeof accepted === "number") {
@@ -177,6 +200,17 @@ export abstract class ListenRelay<Connection extends object> implements Relay, E
     }
     if (!this.#disposed) this.#watch(this.#posted.size > 0);
     return false;
+  }
+
+  /** At the doors in turn: none keeps connections of the others waiting. */
+  #acceptAny(): Connection | number {
+    const doors = this.#doors;
+    for (let left = doors.length; left > 0; left--) {
+      this.#turn = (this.#turn + 1) % doors.length;
+      const accepted = this.accept(doors[this.#turn]!.fd);
+      if (accepted !== -Errno.EAGAIN) return accepted;
+    }
+    return -Errno.EAGAIN;
   }
 
   /** Is there a stream to give a connection to? Those that their guest has closed meanwhile are skipped (LSN-3). */
@@ -216,7 +250,7 @@ export abstract class ListenRelay<Connection extends object> implements Relay, E
   #watch(on: boolean): void {
     if (this.#watching === on) return;
     this.#watching = on;
-    this.host.reactor.modify(this.fd, on ? EPOLLIN : 0, this.#slot);
+    for (const door of this.#doors) door.watch(on);
   }
 
   #fail(requestId: number, refusal: Refusal): void {

@@ -77,7 +77,9 @@ export class OpeningRelay implements Relay {
     const { guest } = stream;
     const entry = this.#protocols.get(protocol)!;
     const { matcher } = guest.policy;
-    const judged = entry.judge({ matcher, ownPorts: host.ownPorts, names: guest.names }, body);
+    const { ownPorts, published } = host;
+    const { names, tenant } = guest;
+    const judged = entry.judge({ matcher, ownPorts, published, names, tenant }, body);
     const { decision, mistake } = judged;
     if (mistake !== undefined) stream.refuse(requestId, mistake);
     else if (!decision.allowed) stream.refuse(requestId, denial(guest, protocol, judged.what, decision));

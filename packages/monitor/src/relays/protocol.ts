@@ -8,13 +8,16 @@ import type { PolicyMatcher } from "../policy/matcher.ts";
 import type { OwnPorts } from "../policy/own-ports.ts";
 import type { Decision } from "../policy/types.ts";
 import type { RelayHost } from "./host.ts";
+import type { PublishedPorts } from "./published.ts";
 
 /** What a judge asks. */
 export interface Rules {
   readonly matcher: PolicyMatcher;
   readonly ownPorts: OwnPorts;
-  /** Of the guest that asks. */
+  readonly published: PublishedPorts;
+  /** Of the guest that asks, and what it is called where the host has named it. */
   readonly names: KnownNames;
+  readonly tenant: string | undefined;
   /** It was granted before, and is judged again: as what it was, and not as what else its Open may stand for. */
   readonly granted?: Granted;
 }

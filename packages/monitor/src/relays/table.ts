@@ -13,7 +13,7 @@ import { FS } from "./files/fs.ts";
 import { MOUNT } from "./files/mount/mount.ts";
 import type { RelayHost } from "./host.ts";
 import { OpeningRelay } from "./opening.ts";
-import type { ProtocolEntry } from "./protocol.ts";
+import type { ProtocolEntry, Rules } from "./protocol.ts";
 import { RESOLVE } from "./resolve.ts";
 import { TCP_CONNECT } from "./tcp-connect.ts";
 import { TCP_LISTEN } from "./tcp-listen.ts";
@@ -50,25 +50,28 @@ export class Protocols implements Opener {
     return new OpeningRelay(this.#host, PROTOCOLS, stream);
   }
 
-  allowsStill(
-    { policy: { matcher }, names }: Explained,
-    protocol: number,
-    granted: Granted,
-    to: InetAddress | undefined,
-  ): boolean {
+  allowsStill(guest: Explained, protocol: number, granted: Granted, to: InetAddress | undefined): boolean {
     const entry = PROTOCOLS.get(protocol);
     if (entry === undefined) return false;
-    const rules = { matcher, ownPorts: this.#host.ownPorts, names, granted };
+    const rules = { ...this.#rules(guest), granted };
     const { decision, asked } = entry.judge(rules, granted.body);
     if (!decision.allowed || to === undefined || entry.judgeAddress === undefined) return decision.allowed;
     return entry.judgeAddress(rules, asked, to).allowed;
   }
 
-  explain({ policy: { matcher }, names }: Explained, protocol: number, body: Uint8Array): Decision {
+  isOverNetwork(protocol: number): boolean {
+    return PROTOCOLS.get(protocol)?.network !== undefined;
+  }
+
+  explain(guest: Explained, protocol: number, body: Uint8Array): Decision {
     const entry = PROTOCOLS.get(protocol);
-    const rules = { matcher, ownPorts: this.#host.ownPorts, names };
-    if (entry !== undefined) return entry.judge(rules, body).decision;
+    if (entry !== undefined) return entry.judge(this.#rules(guest), body).decision;
     const reason = `the host does not know ${protocolName(protocol)}`;
     return { allowed: false, ...refusal(Errno.EPROTONOSUPPORT, reason) };
+  }
+
+  #rules({ policy: { matcher }, names, tenant }: Explained): Rules {
+    const { ownPorts, published } = this.#host;
+    return { matcher, ownPorts, published, names, tenant };
   }
 }

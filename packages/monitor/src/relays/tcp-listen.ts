@@ -1,4 +1,9 @@
-// tcp-listen: a listening socket of TCP (PROTOCOL.md section 12). What it does with the guest's streams: listener.ts.
+// tcp-listen: a listening socket of TCP (PROTOCOL.md section 12), and the ports that the operator publishes for what a
+// guest listens on (published.ts). What it does with the guest's streams: listener.ts.
+//
+//   a rule allows it  ──▶ a socket of its own, and each published port that leads to its port, whichever comes first
+//   no rule does, and ──▶ the published ports alone: it is over with the last of them
+//   one is published
 
 import {
   formatEndpoint,
@@ -11,37 +16,46 @@ import {
 import {
   type Accepted,
   accept,
-  bind,
   closeFd,
   Errno,
   errnoMessage,
   errnoOf,
   listen,
   localAddress,
-  setIpv6Only,
-  setKeepAlive,
-  setLingerZero,
-  setNoDelay,
-  setReuseAddress,
-  tcpSocket,
 } from "@ringway/linux";
 import type { Stream } from "../guests/stream.ts";
 import type { OwnPorts } from "../policy/own-ports.ts";
 import { refusal } from "../policy/refusal.ts";
+import type { RelayHost } from "./host.ts";
 import { backlogFor, ListenRelay } from "./listener.ts";
 import type { ProtocolEntry } from "./protocol.ts";
-import { KEEP_ALIVE, TcpRelay } from "./tcp-relay.ts";
+import { PUBLISHED, type PublishedListener } from "./published.ts";
+import { TcpRelay } from "./tcp-relay.ts";
+import { boundSocket } from "./tcp-sockets.ts";
 
-export const TCP_LISTEN: ProtocolEntry<ListenRequest> = {
+interface Asked {
+  readonly address: InetAddress;
+  readonly backlog: number;
+  /** A rule allows a socket of its own. */
+  readonly isOwn: boolean;
+}
+
+export const TCP_LISTEN: ProtocolEntry<Asked> = {
   network: "carries",
   isFlow: true,
-  judge({ matcher, ownPorts }, body) {
-    const asked = ListenRequest.decode(body);
-    const { address } = asked;
+  judge({ matcher, ownPorts, published, tenant, granted }, body) {
+    const { address, backlog } = ListenRequest.decode(body);
+    const what = formatEndpoint(address);
     const decision = ownPorts.judgeListen(matcher.listen(formatIp(address.address), address.port), address);
-    return { asked, decision, what: formatEndpoint(address) };
+    // One that has a socket of its own has it by a rule, as long as there is one.
+    const mayBe = granted === undefined || granted.as === PUBLISHED;
+    if (decision.allowed || !mayBe || !published.has(tenant, address.port))
+      return { asked: { address, backlog, isOwn: true }, decision, what };
+    const asked = { address, backlog, isOwn: false };
+    const reason = `listening on port ${address.port} is allowed: the host's operator publishes it`;
+    return { asked, decision: { allowed: true, rule: PUBLISHED, reason }, what, as: PUBLISHED };
   },
-  open(host, stream, requestId, { asked: { address, backlog }, what }) {
+  open(host, stream, requestId, { asked, what }) {
     const fail = (errno: number): void =>
       stream.refuse(requestId, refusal(errno, `listen on ${what}: ${errnoMessage(errno)}`));
     const { budget } = stream.guest;
@@ -50,49 +64,83 @@ export const TCP_LISTEN: ProtocolEntry<ListenRequest> = {
       fail(tooMany.errno);
       return;
     }
-    const fd = listening(address, backlogFor(backlog), host.ownPorts);
-    if (fd < 0) {
+    const backlog = backlogFor(asked.backlog);
+    const fd = asked.isOwn ? listening(asked.address, backlog, host.ownPorts) : -Errno.EACCES;
+    if (fd < 0 && !host.published.has(stream.guest.tenant, asked.address.port)) {
       budget.giveListener();
       fail(-fd);
       return;
     }
     let relay: TcpListenRelay;
     try {
-      relay = new TcpListenRelay(host, stream, fd);
+      relay = new TcpListenRelay(host, stream, fd, { port: asked.address.port, backlog });
     } catch (error) {
-      closeFd(fd);
+      if (fd >= 0) closeFd(fd);
       budget.giveListener();
       fail(errnoOf(error, Errno.ENOMEM));
       return;
     }
+    const failure = relay.join();
+    if (failure !== 0) {
+      relay.dispose();
+      fail(-failure);
+      return;
+    }
     // The relay first: it closes the socket, whatever the guest has done to the ring that Opened goes to.
     stream.become(relay);
-    const bound = localAddress(fd);
+    const { bound } = relay;
     stream.opened(requestId, ListenReply.encode({ bound }), bound);
   },
 };
 
 /** A listening socket, or -errno. */
 function listening(address: InetAddress, backlog: number, ownPorts: OwnPorts): number {
-  const fd = tcpSocket(address.family);
-  if (fd < 0) return fd;
-  let result = setReuseAddress(fd);
-  if (result >= 0 && address.family === 6) result = setIpv6Only(fd);
-  // Its connections have these from the first.
-  if (result >= 0) result = setNoDelay(fd);
-  if (result >= 0) result = setKeepAlive(fd, ...KEEP_ALIVE);
-  if (result >= 0) result = setLingerZero(fd);
-  if (result >= 0) result = bind(fd, address);
-  if (result >= 0 && ownPorts.has(localAddress(fd).port)) result = -Errno.EADDRINUSE;
-  if (result >= 0) result = listen(fd, backlog);
+  const fd = boundSocket(address, ownPorts);
+  const result = fd < 0 ? fd : listen(fd, backlog);
   if (result >= 0) return fd;
-  closeFd(fd);
+  if (fd >= 0) closeFd(fd);
   return result;
 }
 
-class TcpListenRelay extends ListenRelay<Accepted> {
-  protected override accept(): Accepted | number {
-    return accept(this.fd);
+class TcpListenRelay extends ListenRelay<Accepted> implements PublishedListener {
+  /** "": a guest that has none. */
+  readonly tenant: string;
+  readonly port: number;
+  readonly backlog: number;
+  /** Its own socket, or less than 0. */
+  readonly #fd: number;
+
+  constructor(
+    host: RelayHost,
+    stream: Stream,
+    fd: number,
+    { port, backlog }: Pick<PublishedListener, "port" | "backlog">,
+  ) {
+    super(host, stream, fd);
+    this.#fd = fd;
+    this.tenant = stream.guest.tenant ?? "";
+    // The kernel has picked one.
+    this.port = port === 0 ? localAddress(fd).port : port;
+    this.backlog = backlog;
+  }
+
+  /** What is published for it. 0, or the -errno for which it has no socket at all. */
+  join(): number {
+    const failure = this.host.published.join(this);
+    return this.doors.length > 0 ? 0 : failure;
+  }
+
+  /** Its own address, or that of a published port where it has none. */
+  get bound(): InetAddress {
+    return localAddress(this.doors[0]!.fd);
+  }
+
+  later(): void {
+    this.stream.later();
+  }
+
+  protected override accept(fd: number): Accepted | number {
+    return accept(fd);
   }
 
   /** Also where the peer has broken it meanwhile: what it had sent is the guest's, as it is any server's. */
@@ -117,6 +165,7 @@ class TcpListenRelay extends ListenRelay<Accepted> {
   }
 
   protected override release(): void {
-    closeFd(this.fd);
+    this.host.published.leave(this);
+    if (this.#fd >= 0) closeFd(this.#fd);
   }
 }

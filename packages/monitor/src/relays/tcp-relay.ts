@@ -57,6 +57,7 @@ import type { Timer } from "../reactor/timers.ts";
 import type { RelayHost } from "./host.ts";
 import { PIECE_COST_BYTES } from "./piece-cost.ts";
 import { SocketLoan, UNIX_PIECE_BYTES } from "./socket-loan.ts";
+import { KEEP_ALIVE } from "./tcp-sockets.ts";
 
 export const TCP_EVENTS: number = EPOLLIN | EPOLLOUT | EPOLLPRI | EPOLLRDHUP | EPOLLET;
 
@@ -70,9 +71,6 @@ const WANT_SPACE_SHARE = 4;
 /** How long until a socket that may send no more for now is asked what was acknowledged: at first, and at most. */
 const ASK_MS_MIN = 1;
 const ASK_MS_MAX = 200;
-
-/** A peer that says nothing is asked after a minute, then every ten seconds, and is gone after the sixth. */
-export const KEEP_ALIVE = [60, 10, 6] as const;
 
 export class TcpRelay implements Relay, EventSource {
   readonly transfers = true;
@@ -256,7 +254,8 @@ export class TcpRelay implements Relay, EventSource {
       // All that there is, and whatever comes is signalled: want-data was set before the ring was looked at (RING-9).
       const isLast = length === readable && closed === Closed.OPEN && toHost.wantsData;
       const sent = this.#send(offset, length);
-      if (network.limited && sent < length) network.giveBytes(Direction.TO_HOST, length - Math.max(0, sent));
+      if (network.limited && sent < length)
+        network.giveBytes(Direction.TO_HOST, length - Math.max(0, sent), stream);
       if (sent < 0) {
         if (sent === -Errno.EAGAIN) {
           this.#sendable = false;
@@ -388,7 +387,8 @@ export class TcpRelay implements Relay, EventSource {
       const got = dropping
         ? recv(this.#fd, this.#host.scratch.address, length)
         : this.#receive(offset, length);
-      if (network.limited && got < length) network.giveBytes(Direction.TO_GUEST, length - Math.max(0, got));
+      if (network.limited && got < length)
+        network.giveBytes(Direction.TO_GUEST, length - Math.max(0, got), stream);
       if (got > 0) {
         budget -= Math.max(got, PIECE_COST_BYTES);
         if (got < length && loan.isTcp && !this.#shortIsNoEnd) this.#receivable = false;

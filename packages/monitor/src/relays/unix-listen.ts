@@ -171,9 +171,9 @@ class UnixListenRelay extends ListenRelay<Connection> {
     this.#made = made;
   }
 
-  protected override accept(): Connection | number {
+  protected override accept(listener: number): Connection | number {
     if (tooManyUnread(this.stream.guest) !== undefined) return -Errno.ENOBUFS;
-    const fd = acceptUnix(this.fd);
+    const fd = acceptUnix(listener);
     return fd < 0 ? fd : { fd };
   }
 

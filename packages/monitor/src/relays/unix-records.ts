@@ -198,7 +198,7 @@ export class RecordsRelay implements Relay, EventSource {
     const { scratch } = this.#host;
     this.#frames.copy(scratch.bytes.subarray(0, bytes));
     const sent = send(this.#fd, scratch.address, bytes);
-    if (network.limited && sent > 0) network.spent(Direction.TO_HOST, sent);
+    if (network.limited && sent > 0) network.spent(Direction.TO_HOST, sent, this.#stream);
     if (sent >= 0) {
       this.#stream.moved(Direction.TO_HOST, this.#stream.pipe.toHost.spanOffset(), bytes);
       tap?.took(Direction.TO_HOST, scratch.bytes.subarray(0, bytes));
@@ -277,7 +277,7 @@ export class RecordsRelay implements Relay, EventSource {
         return false;
       }
       const got = receiveRecord(this.#fd, scratch.address, dropping ? RECORD_MAX_BYTES : this.#mostIn);
-      if (network.limited && got > 0) network.spent(Direction.TO_GUEST, got);
+      if (network.limited && got > 0) network.spent(Direction.TO_GUEST, got, this.#stream);
       if (got >= 0) {
         budget -= Math.max(got, RECORD_COST_BYTES);
         if (dropping) continue;

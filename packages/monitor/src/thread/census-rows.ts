@@ -1,6 +1,7 @@
 // What the admin API asks of the reactor's thread, and the rows that it is answered with: flat, field by field, as
 // what guests were allowed is told (observe/flow-lines.ts), since to post objects takes several times as long.
 
+import type { InetAddress } from "@ringway/control";
 import type { Rates } from "../policy/types.ts";
 import type { Histogram } from "../reactor/histogram.ts";
 
@@ -29,11 +30,25 @@ export type Question =
     }
   /** All that is counted for the metrics, as it is now. */
   | { readonly what: "metrics" }
+  /** A port of the host leads to one of the guests of a name from now on: 0, or -errno. */
+  | {
+      readonly what: "publish";
+      readonly id: string;
+      readonly address: InetAddress;
+      readonly tenant: string;
+      readonly port: number;
+    }
+  /** And no more: whether it did. */
+  | { readonly what: "unpublish"; readonly id: string }
+  /** Of each, its id, and how many guests listen there. */
+  | { readonly what: "published" }
   /** Ends it: whether it was there. */
   | ({ readonly what: "reset-stream" } & StreamPlace)
   | { readonly what: "close-guest"; readonly guest: number; readonly reason: string }
   /** Of one guest, in place of what its policy says. */
   | { readonly what: "set-rates"; readonly guest: number; readonly rates: Partial<Rates> }
+  /** The same of one stream, for its bytes alone: 1 done, 0 it is not there, -1 it carries none over the network. */
+  | ({ readonly what: "set-stream-rates"; readonly rates: Partial<Rates> } & StreamPlace)
   /**
    * Ends all streams that the policy does not allow which is in force now, for the guests of one name or for those that
    * have none of their own: how many.

@@ -13,6 +13,7 @@ import { LifeState, stateName } from "../guests/life.ts";
 import type { Opener } from "../guests/opener.ts";
 import { type Stream, StreamState } from "../guests/stream.ts";
 import type { PolicyState } from "../policy/in-force.ts";
+import type { PublishedPorts } from "../relays/published.ts";
 import { type Fields, GUEST_ROWS, type Question, STREAM_ROWS } from "./census-rows.ts";
 import { EachStream, type Walk, walked } from "./census-walk.ts";
 import type { FromReactor } from "./messages.ts";
@@ -21,6 +22,7 @@ import { fillToGuest, fillToHost } from "./ring-fill.ts";
 
 export interface CensusHost extends MetricsHost {
   readonly opener: Opener;
+  readonly published: PublishedPorts;
   /** In force for the guests of one name, or for those that have none of their own; undefined: there is none. */
   policyOf(tenant: string | undefined): PolicyState | undefined;
   /** Calls back in a turn to come, as a piece by itself. */
@@ -62,7 +64,7 @@ export class Census {
       default:
         return {
           piece: (fields) => {
-            fields.push(this.#does(question));
+            fields.push(...this.#does(question));
             return true;
           },
         };
@@ -137,17 +139,38 @@ export class Census {
     return found?.life.over === true ? undefined : found;
   }
 
-  #does(question: Extract<Question, { what: "close-guest" | "set-rates" }>): boolean {
+  #does(question: Exclude<Question, { what: "guests" | "streams" | "metrics" | "cut" | "reset-stream" }>): Fields {
+    const { published } = this.#host;
+    switch (question.what) {
+      case "publish":
+        return [published.open(question)];
+      case "unpublish":
+        return [published.close(question.id)];
+      case "published":
+        return published.list();
+      case "set-stream-rates":
+        return [this.#setStreamRates(question)];
+      default:
+        return [this.#toGuest(question)];
+    }
+  }
+
+  #setStreamRates(question: Extract<Question, { what: "set-stream-rates" }>): number {
+    const guest = this.#find(question.guest);
+    const stream = guest?.streams.known(question.stream, question.generation);
+    if (guest === undefined || stream?.relay === undefined) return 0;
+    if (!this.#host.opener.isOverNetwork(stream.protocol)) return -1;
+    guest.budget.network.setStream(stream, question.rates);
+    return 1;
+  }
+
+  /** Whether it was there. */
+  #toGuest(question: Extract<Question, { what: "close-guest" | "set-rates" }>): boolean {
     const guest = this.#find(question.guest);
     if (guest === undefined) return false;
-    switch (question.what) {
-      case "close-guest":
-        guest.close(question.reason);
-        return true;
-      case "set-rates":
-        guest.budget.network.set(question.rates);
-        return true;
-    }
+    if (question.what === "close-guest") guest.close(question.reason);
+    else guest.budget.network.set(question.rates);
+    return true;
   }
 }
 

@@ -114,11 +114,8 @@ export class ReactorThread {
       // At the end, this thread's loop turns anyway.
       if (!this.#stopping) turns.ask();
     });
-    const followers = new Followers({
-      after,
-      soon: (run) => reactor.soon(run),
-      tell: (id) => post({ kind: "followed", id }),
-    });
+    const soon = (run: () => void): void => reactor.soon(run);
+    const followers = new Followers({ after, soon, tell: (id) => post({ kind: "followed", id }) });
     const guestHost: AttachmentHost = {
       reactor,
       counters,
@@ -141,7 +138,7 @@ export class ReactorThread {
     };
     this.#arrivals = new Arrivals(this.#arrivalsHost(), guestHost);
     this.#census = new Census(this.#censusHost(guestHost.opener));
-    this.#followCalls = new FollowCalls(followers, this.#arrivals.guests, (run) => reactor.soon(run));
+    this.#followCalls = new FollowCalls(followers, this.#arrivals.guests, soon);
     reactor.watchForNobody(options.wakeFd, EPOLLIN, () => this.#receive());
     if (options.listenFd >= 0) this.#arrivals.listen(options.listenFd);
     for (const tenant of options.tenants) {
@@ -177,6 +174,7 @@ export class ReactorThread {
     this.#auditGates.end();
     this.#posts.flush();
     this.#arrivals.turnAwayBeginners();
+    this.#relays.published.closeAll();
     this.#relays.partings.close();
   }
 
@@ -187,6 +185,7 @@ export class ReactorThread {
       disk: this.#disk,
       connectTimes: this.#relays.connectTimes,
       opener,
+      published: this.#relays.published,
       policyOf: (tenant) => (tenant === undefined ? this.#policy : this.#tenants.policyOf(tenant)),
       soon: (run) => this.#reactor.soon(run),
       post: (message) => this.#posts.post(message),
@@ -319,6 +318,7 @@ export class ReactorThread {
   #stop(drainMs: number): void {
     this.#stopping = true;
     this.#arrivals.close();
+    this.#relays.published.closeAll();
     for (const guest of this.#arrivals.guests) guest.drain();
     this.#drain(performance.now() + drainMs);
   }

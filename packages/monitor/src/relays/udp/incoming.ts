@@ -243,7 +243,7 @@ export class Incoming {
       return;
     }
     const { network } = this.#stream.guest.budget;
-    if (network.limited) network.spent(Direction.TO_GUEST, bytes, datagrams);
+    if (network.limited) network.spent(Direction.TO_GUEST, bytes, this.#stream, datagrams);
     this.#host.counters.add(Counter.datagramsToGuest, datagrams);
     const start = inbox.dataOffset(i) + from;
     const data = inbox.data.subarray(start, start + bytes);

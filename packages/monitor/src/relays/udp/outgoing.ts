@@ -150,7 +150,7 @@ export class Outgoing {
     const sent = batch.flush(socket.fd);
     const error = -batch.error;
     const { network } = this.#stream.guest.budget;
-    if (network.limited) network.spent(Direction.TO_HOST, batch.sentBytes, sent);
+    if (network.limited) network.spent(Direction.TO_HOST, batch.sentBytes, this.#stream, sent);
     this.#host.counters.add(Counter.datagramsToHost, sent);
     if (sent > 0) {
       this.#retried = false;
