@@ -50,6 +50,28 @@ it("a list that begins and does not go on is given up, and close() cuts it off, 
   slow.close();
 });
 
+it("calls do not wait for events that are followed, and close() cuts those off", async () => {
+  const path = join(temporaryFolder(), "events.sock");
+  const follows = createServer((request, response) => {
+    if (request.url!.startsWith("/v1/events")) response.writeHead(200).write(": nothing yet\n\n");
+    else response.end('{"items":[]}');
+  });
+  await once(follows.listen(path), "listening");
+  const client = new AdminClient({ socket: path, timeoutMs: 10_000 });
+  const events = Array.from({ length: 16 }, () =>
+    client
+      .events()
+      .next()
+      .catch((error: Error) => error),
+  );
+  for (let i = 0; i < 16; i++) await once(follows, "request");
+  expect(await client.guests()).toEqual({ items: [] });
+  client.close();
+  for (const event of await Promise.all(events)) expect(event).toBeInstanceOf(Error);
+  follows.closeAllConnections();
+  follows.close();
+});
+
 it("a monitor with more guests than anybody reads: the list says that it is cut", async () => {
   const page = { items: Array.from({ length: 1000 }, () => ({})), next: "more" };
   const { items, isCut } = await allGuests({ guests: async () => page } as unknown as AdminClient);

@@ -12,7 +12,7 @@ import { beforeAll, describe, expect, it } from "vitest";
 import { MiB } from "../support/bytes.ts";
 import { heldForAll } from "../support/held.ts";
 import type { Program } from "../support/processes.ts";
-import { Home } from "../support/ringway.ts";
+import { Home, start } from "../support/ringway.ts";
 import { echoServer } from "../support/tcp.ts";
 import { until } from "../support/wait.ts";
 
@@ -21,9 +21,10 @@ let socket: string;
 let monitor: Program;
 let admin: AdminClient;
 let connection: GuestSocket;
+const POLICY = "version: 1\nconnect:\n  - { id: local, allow: 127.0.0.1 }\n";
 
 beforeAll(async () => {
-  const home = hold(new Home("version: 1\nconnect:\n  - { id: local, allow: 127.0.0.1 }\n"));
+  const home = hold(new Home(POLICY));
   socket = join(home.folder, "admin.sock");
   monitor = await home.ready(["--admin", socket]);
   admin = hold(new AdminClient({ socket }));
@@ -31,6 +32,8 @@ beforeAll(async () => {
   const guest = hold(await Guest.attach(home.path));
   connection = await guest.connect({ host: "127.0.0.1", port: echo.port });
   await admin.guests();
+  // An answer that no connection holds unread: its history.
+  await admin.putPolicy(`${POLICY}${`# ${"x".repeat(99)}\n`.repeat(2400)}`);
 });
 
 /** Of the monitor, in bytes. */
@@ -85,12 +88,13 @@ describe("the admin socket", () => {
     [
       1000,
       "bodies that never come",
-      "PUT /v1/policy HTTP/1.1\r\nhost: x\r\ncontent-length: 900000\r\n\r\nversion",
+      "PUT /v1/policy HTTP/1.1\r\nhost: x\r\ncontent-type: text/yaml\r\ncontent-length: 900000\r\n\r\nversion",
       true,
     ],
     [200, "requests without waiting for answers", GET("/v1/streams").repeat(2000), true],
     [200, "readers of events that read nothing", GET("/v1/events"), false],
-    [100, "readers of answers that read nothing", GET("/v1/openapi.json").repeat(200), false],
+    // One process may have 48 under way, and here others() is of the same.
+    [40, "readers of answers that read nothing", GET("/v1/policy/history"), false],
   ])("bounds %i %s", async (count, _, bytes, reads) => {
     await others();
     const before = memory();
@@ -102,6 +106,8 @@ describe("the admin socket", () => {
     }
     await others();
     expect(memory() - before).toBeLessThan(MEMORY);
+    // Each has come as far as it says: none was turned away for what it has left out.
+    for (const { text } of all) expect(text).not.toMatch(/^HTTP\/1.1 4(?!08|31)/);
     for (const { socket: theirs } of all) theirs.destroy();
     await others();
   });
@@ -132,4 +138,36 @@ describe("the admin socket", () => {
     attacker.socket.destroy();
     await others();
   });
+});
+
+it("carries out so many requests of one process at once, also of who does not wait, and tells others to ask again", async () => {
+  // Each takes the loader's thread a while.
+  const text = `version: 1\nconnect:\n${"  - { allow: nonsense..example }\n".repeat(2000)}`;
+  const head = `PUT /v1/policy HTTP/1.1\r\nhost: x\r\ncontent-type: text/yaml\r\ncontent-length: ${text.length}`;
+  const gone = Array.from({ length: 12 }, () => attack(`${head}\r\n\r\n${text}`));
+  await until("all answers", () => gone.every((attacker) => attacker.text !== ""), 60_000);
+  const busy = gone.find((attacker) => attacker.text.startsWith("HTTP/1.1 503 "))!;
+  expect(busy.text).toMatch(/^retry-after: 1\r$/im);
+  for (const { socket: theirs } of gone) theirs.destroy();
+  await others();
+  const put = async (): Promise<boolean> => {
+    const error = await admin.putPolicy("version: 1\nconect: []\n").catch((thrown: unknown) => thrown);
+    const { status } = error as { status: number };
+    expect([422, 503]).toContain(status);
+    return status === 422;
+  };
+  await until("its turn", put, 60_000);
+});
+
+it("leaves others a place to follow events, whoever has followed before", async () => {
+  const following = Array.from({ length: 12 }, () => attack(GET("/v1/events")));
+  const refused = () => following.filter(({ text }) => text.startsWith("HTTP/1.1 429 ")).length;
+  await until("all answers", () => following.every(({ text }) => text !== ""));
+  expect(refused()).toBe(4);
+  const other = start([
+    ...["curl", "-sN", "-m", "60", "--unix-socket", socket],
+    "http://ringway/v1/events?after=0&follow=false",
+  ]);
+  expect(await other.ended).toMatchObject({ code: 0, stdout: expect.stringContaining("event: changed") });
+  for (const { socket: theirs } of following) theirs.destroy();
 });

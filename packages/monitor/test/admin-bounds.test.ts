@@ -1,16 +1,22 @@
 // What one client of the admin API may take: connections, requests, the memory of events, guesses at the token.
 
 import { once } from "node:events";
+import { linkSync, writeFileSync } from "node:fs";
 import { createServer, request } from "node:http";
 import { type AddressInfo, connect, type Socket } from "node:net";
+import { join } from "node:path";
 import { setFlagsFromString } from "node:v8";
 import { runInNewContext } from "node:vm";
 import { expect, test } from "vitest";
+import { temporaryFolder } from "../../../test/support/temporary.ts";
 import { until } from "../../../test/support/wait.ts";
 import { Callers } from "../src/admin/callers.ts";
 import { Connections } from "../src/admin/connections.ts";
 import { EventLog } from "../src/admin/event-log.ts";
-import { TokenGuard } from "../src/admin/token.ts";
+import { failureOf } from "../src/admin/failures.ts";
+import { readToken, TokenGuard } from "../src/admin/token.ts";
+import { originProblem } from "../src/admin/web-origin.ts";
+import { ratesFrom } from "../src/monitor/guest-rates.ts";
 
 const TOKEN = "0123456789abcdef0123456789abcdef";
 
@@ -92,4 +98,42 @@ test("the right token is good, however often others have guessed", () => {
   for (let i = 0; i < 10; i++) expect(wrong(`2001:db8::${i + 1}`)).toBe("bad");
   expect(wrong("2001:db8:0:0:ffff::1")).toBe("later");
   expect(wrong("2001:db8:0:1::1")).toBe("bad");
+});
+
+test("a token's file has one name: another may be in a folder that a guest has", async () => {
+  const folder = temporaryFolder();
+  const path = join(folder, "token");
+  writeFileSync(path, TOKEN, { mode: 0o600 });
+  expect(await readToken(path)).toBe(TOKEN);
+  linkSync(path, join(folder, "other"));
+  await expect(readToken(path)).rejects.toMatchObject({ code: "EACCES" });
+});
+
+test("a Host header is an address however that is written, and no other", () => {
+  const is = (address: string, host: string): boolean =>
+    originProblem({ address, port: 9000 }, host, undefined) === undefined;
+  for (const host of ["[::1]:9000", "[0:0::1]:9000", "[0:0:0:0:0:0:0:1]:9000", "localhost:9000"]) {
+    expect(is("::1", host)).toBe(true);
+    expect(is("0:0::1", host)).toBe(true);
+  }
+  expect(is("::", "[2001:DB8:0::1]:9000")).toBe(true);
+  expect(is("127.0.0.1", "[::ffff:7f00:1]:9000")).toBe(true);
+  for (const host of ["[::2]:9000", "[::1]", "::1:9000", "[::1%lo]:9000", "evil.test:9000", "127.1:9000"]) {
+    expect(is("::1", host)).toBe(false);
+  }
+});
+
+test("a mistake of the monitor's own is no bad request, whatever code Node gives it", () => {
+  const thrown = (work: () => unknown): unknown => {
+    try {
+      return work();
+    } catch (error) {
+      return error;
+    }
+  };
+  const ours = thrown(() => Buffer.byteLength(undefined as never));
+  expect(ours).toMatchObject({ code: "ERR_INVALID_ARG_TYPE" });
+  expect(failureOf(ours)).toMatchObject({ status: 500, isOurs: true });
+  const theirs = thrown(() => ratesFrom({ bytesToHost: 1 }));
+  expect(failureOf(theirs)).toMatchObject({ status: 400, isOurs: false });
 });

@@ -8,6 +8,9 @@ import { createLogger, LogWriter } from "@ringway/monitor";
 import { expect, onTestFinished, test } from "vitest";
 import { temporaryFolder } from "../../../test/support/temporary.ts";
 import { until } from "../../../test/support/wait.ts";
+import { BusyError } from "../src/monitor/busy-error.ts";
+import type { Context } from "../src/monitor/context.ts";
+import { Steering, type SteeringParts } from "../src/monitor/steering.ts";
 import { Audit } from "../src/observe/audit.ts";
 import { type FlowClosed, type FlowFields, putFlow } from "../src/observe/flow-lines.ts";
 import { GuestLabels } from "../src/observe/labels.ts";
@@ -126,6 +129,19 @@ test.each([
   expect(lines + written.length - 1).toBe(5 * MANY);
   expect(lines).toBeGreaterThanOrEqual(least);
   expect(lines).toBeLessThanOrEqual(most);
+});
+
+test("an operator's changes that must be written are refused once 256 wait, and made again when they are written", () => {
+  const { writer, audit } = full("ENOSPC");
+  const policies = { current: { audit: "required" } };
+  const steering = new Steering({} as Context, { policies, audit } as unknown as SteeringParts);
+  for (let i = 0; i < 256; i++) {
+    steering.requireAudited();
+    audit.changed({ action: "rates", guest: "web-1" }, "rates set by the operator", true);
+  }
+  expect(() => steering.requireAudited()).toThrow(BusyError);
+  expect(writer.written()).toHaveLength(256);
+  steering.requireAudited();
 });
 
 test("where one key fills what may wait, its lines are lost and not those of another", () => {

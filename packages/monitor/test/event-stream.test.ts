@@ -102,3 +102,26 @@ test("only the kinds that were asked for come", async () => {
   log.add("exit", { code: 7 });
   expect(await read(response, () => true)).toMatchObject([{ kind: "exit", data: { code: 7 } }]);
 });
+
+test("one that asked for a kind is told of none of the others that it has not read", async () => {
+  const slow = await follow("kinds=exit");
+  slow.pause();
+  log.add("exit", { code: 1 });
+  // It has nothing to write for long, and then far more than its connection takes.
+  add(5000);
+  for (let i = 0; i < 50_000; i++) log.add(i % 10 === 0 ? "exit" : "log", { code: i, text: "x".repeat(200) });
+  log.add("exit", { code: -1 });
+  const events = await read(slow, ({ data }) => data.code === -1);
+  const lost = events.reduce((sum, { data }) => sum + (data.lost ?? 0), 0);
+  expect(lost).toBeGreaterThan(0);
+  expect(events.filter(({ kind }) => kind === "exit").length + lost).toBe(5002);
+  const { id } = events.at(-1)!;
+  add(5000);
+  log.add("exit", { code: 0 });
+  expect(await read(await follow(`kinds=exit&after=${id}`), ({ data }) => data.code === 0)).toMatchObject([
+    { kind: "exit", data: { code: 0 } },
+  ]);
+  for (let i = 0; i < 5000; i++) log.add("exit", { code: 1 });
+  const [gap] = await read(await follow(`kinds=exit&after=${id}&follow=false`), () => true);
+  expect(gap).toEqual({ kind: "gap", data: {} });
+});

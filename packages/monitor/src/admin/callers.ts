@@ -18,6 +18,9 @@ export interface Caller {
   readonly address: string | undefined;
 }
 
+/** Of clients, those that are told apart: a process of this host, or an address. */
+export type Peer = string | number;
+
 export class Callers {
   readonly #known: WeakMap<Socket, Caller> = new WeakMap();
 
@@ -30,6 +33,12 @@ export class Callers {
 
   of(socket: Socket): Caller | undefined {
     return this.#known.get(socket);
+  }
+
+  /** 0 where the kernel does not say which process it is. */
+  peerOf(socket: Socket): Peer {
+    const caller = this.#known.get(socket);
+    return caller?.address ?? caller?.by.pid ?? 0;
   }
 }
 

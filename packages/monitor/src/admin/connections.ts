@@ -99,15 +99,10 @@ export class Connections {
   }
 
   #busyOf(socket: Socket): number {
-    const peer = this.#peerOf(socket);
+    const peer = this.#callers.peerOf(socket);
     let count = 0;
-    for (const other of this.#busy) if (this.#peerOf(other) === peer) count++;
+    for (const other of this.#busy) if (this.#callers.peerOf(other) === peer) count++;
     return count;
-  }
-
-  #peerOf(socket: Socket): string | number | undefined {
-    const caller = this.#callers.of(socket);
-    return caller?.address ?? caller?.by.pid;
   }
 }
 

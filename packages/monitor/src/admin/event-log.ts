@@ -24,6 +24,8 @@ export class EventLog {
   #dropped = 0;
   #first = 1;
   #bytes = 0;
+  /** Of each kind: how many are not kept any more, and the position of the last of them. */
+  readonly #gone: Map<string, { count: number; last: number }> = new Map();
   readonly #readers: Set<() => void> = new Set();
 
   add(kind: string, data: object): void {
@@ -32,9 +34,7 @@ export class EventLog {
     this.#events.push({ kind, data: text, bytes });
     this.#bytes += bytes;
     while (this.end - this.#first > EVENTS_KEPT || this.#bytes > BYTES_KEPT) {
-      this.#bytes -= this.#events[this.#dropped]!.bytes;
-      this.#events[this.#dropped++] = DROPPED;
-      this.#first++;
+      this.#drop();
     }
     // Now and then, and not for each.
     if (this.#dropped >= EVENTS_KEPT) {
@@ -42,6 +42,27 @@ export class EventLog {
       this.#dropped = 0;
     }
     for (const look of this.#readers) look();
+  }
+
+  #drop(): void {
+    const { kind, bytes } = this.#events[this.#dropped]!;
+    const gone = this.#gone.get(kind) ?? { count: 0, last: 0 };
+    this.#gone.set(kind, gone);
+    gone.count++;
+    gone.last = this.#first++;
+    this.#bytes -= bytes;
+    this.#events[this.#dropped++] = DROPPED;
+  }
+
+  /** Of these kinds, or of all: how many are not kept any more, and the position of the last of them, 0 for none. */
+  gone(kinds: ReadonlySet<string> | undefined): { readonly count: number; readonly last: number } {
+    let [count, last] = [0, 0];
+    for (const [kind, gone] of this.#gone) {
+      if (kinds !== undefined && !kinds.has(kind)) continue;
+      count += gone.count;
+      last = Math.max(last, gone.last);
+    }
+    return { count, last };
   }
 
   /** Behind the newest. */

@@ -1,6 +1,8 @@
 // One reader of events: server-sent events (text/event-stream) as fast as it takes them, and no faster. Nothing is
 // kept for it but its place in the log (event-log.ts).
 //
+// It is told how many it has lost of the kinds that it asked for, and nothing of others.
+//
 //   WRITES ── its connection has no room ──▶ WAITS ── room ──▶ WRITES: a gap where the log has gone on without it
 //      ├── nothing for BEAT_MS ──▶ a comment, so that either side notices that the other is gone
 //      └── not to follow, and all is written that was kept when it was asked ──▶ ENDED
@@ -28,6 +30,9 @@ export class EventStream {
   #at: number;
   /** Where it ends. */
   readonly #until: number;
+  /** How many of its kinds there were before #at, and before #until. */
+  #passed: number;
+  readonly #most: number;
   #waits = false;
   readonly #beat: NodeJS.Timeout;
 
@@ -37,20 +42,33 @@ export class EventStream {
     this.#response = response;
     this.#kinds = kinds;
     const behind = after === undefined ? log.end : log.behind(after);
-    this.#at = behind ?? log.first;
+    const gone = log.gone(kinds);
+    // Of some kinds, nobody knows how many were lost since then; of all, their positions tell.
+    const isGap = behind === undefined || (kinds !== undefined && gone.last >= behind);
+    this.#at = isGap || kinds !== undefined ? Math.max(behind ?? 0, log.first) : behind;
     this.#until = follow ? Number.POSITIVE_INFINITY : log.end;
+    this.#passed = this.#at < log.first ? this.#at - 1 : gone.count + this.#wanted(log.first, this.#at);
+    this.#most = follow ? Number.POSITIVE_INFINITY : gone.count + this.#wanted(log.first, log.end);
     response.writeHead(200, { "content-type": "text/event-stream", "cache-control": "no-store" });
     response.on("drain", this.#onRoom);
     response.once("close", () => this.#end());
     // For clients that wait for the headers.
     this.#write(": ringway\n\n");
-    if (behind === undefined) this.#gap(undefined);
+    if (isGap) this.#gap(undefined);
     log.follow(this.#look);
     this.#beat = setInterval(() => {
       if (!this.#waits) this.#write(": alive\n\n");
     }, BEAT_MS);
     this.#beat.unref();
     this.#look();
+  }
+
+  /** How many of its kinds are kept from one position to before another. */
+  #wanted(from: number, to: number): number {
+    if (this.#kinds === undefined) return to - from;
+    let count = 0;
+    for (let at = from; at < to; at++) if (this.#kinds.has(this.#log.at(at).kind)) count++;
+    return count;
   }
 
   #end(): void {
@@ -67,15 +85,17 @@ export class EventStream {
     const log = this.#log;
     while (!this.#waits && this.#at < Math.min(log.end, this.#until)) {
       if (this.#at < log.first) {
-        const to = Math.min(log.first, this.#until);
-        const lost = to - this.#at;
-        this.#at = to;
-        this.#gap(lost);
+        const gone = Math.min(log.gone(this.#kinds).count, this.#most);
+        const lost = gone - this.#passed;
+        this.#at = Math.min(log.first, this.#until);
+        this.#passed = gone;
+        if (lost > 0) this.#gap(lost);
         continue;
       }
       const position = this.#at++;
       const { kind, data } = log.at(position);
       if (this.#kinds !== undefined && !this.#kinds.has(kind)) continue;
+      this.#passed++;
       this.#write(`id: ${log.idOf(position)}\nevent: ${kind}\ndata: ${data}\n\n`);
     }
     if (this.#at < this.#until) return;

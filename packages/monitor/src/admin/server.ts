@@ -10,6 +10,7 @@ import { SystemError } from "@ringway/linux";
 import fastify, { type FastifyInstance, type FastifyRequest } from "fastify";
 import type { Logger } from "pino";
 import type { AdminHttpOptions } from "../monitor/admin-options.ts";
+import { BusyError } from "../monitor/busy-error.ts";
 import type { FollowAsked } from "../monitor/conversation-options.ts";
 import type { GuestLabels } from "../observe/labels.ts";
 import { decode } from "../policy/decode.ts";
@@ -26,7 +27,9 @@ import { guard } from "./guard.ts";
 import { keepEvents } from "./happenings.ts";
 import { openApi } from "./openapi.ts";
 import { type Administered, type Asked, ROUTES, type Route } from "./routes.ts";
+import { schemaProblem } from "./schema-problem.ts";
 import { serveMetrics } from "./scrapes.ts";
+import { Shares } from "./shares.ts";
 import { readToken, TokenGuard } from "./token.ts";
 
 /** A request and its headers must come in this time; so a connection that says nothing goes after as long. */
@@ -36,11 +39,20 @@ const KEEP_ALIVE_MS = 10_000;
 /** Nothing moves: a client that reads no answer. One that follows events has something more often than this. */
 const STUCK_MS = 30_000;
 const CHECK_MS = 1000;
+/** When who was told that too much is asked for may ask again. */
+const RETRY_S = 1;
 const HEADER_BYTES = 8192;
 /** Of what is no policy. */
 const BODY_BYTES = 16 * 1024;
-/** That follow events: each has a connection for long. */
+/** That follow events: each has a connection for long. Half of them are for others than one process or address. */
 const READERS_MAX = 16;
+const READERS_OF_PEER_MAX = 8;
+/** Being carried out, whether or not who has asked is there still. As many as there are connections. */
+const REQUESTS_MAX = 128;
+const REQUESTS_OF_PEER_MAX = 48;
+/** Of those, policies: each is a megabyte of text at the most, and may be seconds of the loader's thread. */
+const POLICIES_MAX = 8;
+const POLICIES_OF_PEER_MAX = 4;
 
 export interface AdminServerOptions {
   readonly monitor: Administered;
@@ -61,6 +73,9 @@ export class AdminServer {
   readonly #callers: Callers = new Callers();
   /** The Unix socket's, and that of TCP where there is one: neither takes the other's connections. */
   readonly #all: Listening[] = [];
+  readonly #requests: Shares = new Shares(REQUESTS_MAX, REQUESTS_OF_PEER_MAX);
+  readonly #policies: Shares = new Shares(POLICIES_MAX, POLICIES_OF_PEER_MAX);
+  readonly #readers: Shares = new Shares(READERS_MAX, READERS_OF_PEER_MAX);
 
   private constructor(log: Logger) {
     this.#log = log;
@@ -79,7 +94,8 @@ export class AdminServer {
       bodyLimit: BODY_BYTES,
       exposeHeadRoutes: false,
       routerOptions: { maxParamLength: 256 },
-      ajv: { customOptions: { removeAdditional: false, coerceTypes: true, allErrors: false } },
+      ajv: { customOptions: { removeAdditional: false, coerceTypes: true, allErrors: false, verbose: true } },
+      schemaErrorFormatter: schemaProblem,
       serverFactory: (handler) => {
         handle = handler;
         return made.#server(handler, "unix");
@@ -154,10 +170,16 @@ export class AdminServer {
       response: { 200: reply },
     };
     const isPolicy = body === "policy";
+    // Whoever wants the monitor to end may have that, whatever the audit file does.
+    const isAudited = method !== "GET" && route.name !== "drain";
     const bodyLimit = isPolicy ? POLICY_FILE_BYTES_MAX : BODY_BYTES;
     const handler = async (request: FastifyRequest): Promise<unknown> => {
       if (isPolicy !== (typeof request.body === "string") && body !== undefined) throw new WrongTypeError();
-      return await route.run(monitor, this.#asked(request) as Asked<never, never, never>);
+      if (isAudited) monitor.steering.requireAudited();
+      const asked = this.#asked(request) as Asked<never, never, never>;
+      const run = (): Promise<unknown> =>
+        this.#share(this.#requests, request, () => route.run(monitor, asked));
+      return await (isPolicy ? this.#share(this.#policies, request, run) : run());
     };
     // No body is one that says nothing: of what must be said, the schema tells.
     const preValidation = async (request: FastifyRequest): Promise<void> => {
@@ -170,7 +192,9 @@ export class AdminServer {
     const events = new EventLog();
     keepEvents(monitor, labels, events);
     app.get("/v1/events", { schema: { querystring: EVENTS_QUERY } }, async (request, reply) => {
-      if (events.readers >= READERS_MAX) throw new TooManyReadersError();
+      const peer = this.#callers.peerOf(request.socket);
+      if (!this.#readers.take(peer)) throw new TooManyReadersError();
+      reply.raw.once("close", () => this.#readers.give(peer));
       const { kinds, after = request.headers["last-event-id"], follow = true } = request.query as EventsQuery;
       reply.hijack();
       const asked = {
@@ -184,10 +208,22 @@ export class AdminServer {
 
   #serveConversations(app: FastifyInstance, { steering }: Administered): void {
     app.get("/v1/conversations", { schema: { querystring: CONVERSATIONS_QUERY } }, async (request, reply) => {
+      // That somebody follows is a line of the audit.
+      steering.requireAudited();
       const follow = steering.follow(request.query as FollowAsked, this.#callers.of(request.socket)!.by);
       reply.hijack();
       new ConversationStream(follow, reply.raw);
     });
+  }
+
+  async #share<T>(shares: Shares, { socket }: FastifyRequest, run: () => Promise<T>): Promise<T> {
+    const peer = this.#callers.peerOf(socket);
+    if (!shares.take(peer)) throw new BusyError("more is asked for at once than is done: ask again");
+    try {
+      return await run();
+    } finally {
+      shares.give(peer);
+    }
   }
 
   #asked({ params, query, body, socket }: FastifyRequest): Asked<unknown, unknown, unknown> {
@@ -198,6 +234,7 @@ export class AdminServer {
     app.setErrorHandler((error, _, reply) => {
       const { status, problem, isOurs } = failureOf(error);
       if (isOurs) log.error({ err: error }, "internal error in the admin API");
+      if (problem.code === "ERR_RINGWAY_BUSY") reply.header("retry-after", String(RETRY_S));
       return reply.code(status).send(problem);
     });
     app.setNotFoundHandler((_, reply) => {
@@ -212,7 +249,9 @@ class TooManyReadersError extends Error {
   readonly statusCode = 429;
 
   constructor() {
-    super(`${READERS_MAX} follow the events already, and no more may`);
+    super(
+      `${READERS_MAX} follow the events at the most, and ${READERS_OF_PEER_MAX} of one process or address`,
+    );
   }
 }
 

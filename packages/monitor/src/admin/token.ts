@@ -32,6 +32,10 @@ export async function readToken(path: string): Promise<string> {
       const detail = "the token's file is another user's, who may read it and change it";
       throw new SystemError(Errno.EACCES, "open", path, detail);
     }
+    if (stats.nlink !== 1) {
+      const detail = "the token's file has other names (hard links), which a guest's folder may hold";
+      throw new SystemError(Errno.EACCES, "open", path, detail);
+    }
     if ((stats.mode & 0o077) !== 0) {
       const detail = "others than its owner may read the token's file: chmod 600";
       throw new SystemError(Errno.EACCES, "open", path, detail);

@@ -1,7 +1,7 @@
 // Whether a request over TCP was meant for this server by who sent it. A browser sends requests to any address that a
 // page names: the Host header tells a name that was made to lead here (DNS rebinding), Origin tells a page of another.
 
-import { isIP } from "node:net";
+import { canonicalAddress } from "@ringway/control";
 
 export interface Served {
   readonly address: string;
@@ -25,10 +25,8 @@ export function originProblem(
 function isName(name: string, address: string): boolean {
   const plain = name.replace(/^\[(.*)\]$/, "$1");
   if (plain.toLowerCase() === "localhost") return true;
+  // An address of IPv6 may be written in many ways.
+  const [called, served] = [canonicalAddress(plain), canonicalAddress(address)];
   // At every address of the host it is called by any of them, and by no name that others may give it.
-  return plain === address || (isEvery(address) && isIP(plain) !== 0);
-}
-
-function isEvery(address: string): boolean {
-  return address === "0.0.0.0" || address === "::";
+  return called !== undefined && (called === served || served === "0.0.0.0" || served === "::");
 }

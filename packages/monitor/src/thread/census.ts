@@ -139,7 +139,9 @@ export class Census {
     return found?.life.over === true ? undefined : found;
   }
 
-  #does(question: Exclude<Question, { what: "guests" | "streams" | "metrics" | "cut" | "reset-stream" }>): Fields {
+  #does(
+    question: Exclude<Question, { what: "guests" | "streams" | "metrics" | "cut" | "reset-stream" }>,
+  ): Fields {
     const { published } = this.#host;
     switch (question.what) {
       case "publish":
