@@ -16,11 +16,12 @@ const STOPPING = [
 // What computes, or looks at things that it has made itself, a monitor among them: it leaves nothing behind in its
 // process, so that files follow each other in one, and what they import is loaded once: a process for each is 0.6 s of
 // the processor. No file whose imports have hooks of their own, unless support/shared-process.ts has them too; none
-// that counts what its process has, starts programs, or stands in for a module; and none that takes long.
+// that counts what its process has, or looks at how that loads modules, starts programs, or stands in for a module; and
+// none that takes long.
 const PURE = [
   "packages/bench/test/*.test.ts",
-  "packages/cli/test/{admin-text,boot-limit,numbers,policy-learn-kept,run-attach-wait}.test.ts",
-  "packages/cli/test/{run-folders,run-refusals,run-start,vm-arguments}.test.ts",
+  "packages/cli/test/{admin-text,boot-limit,numbers,policy-learn-kept,run-folders}.test.ts",
+  "packages/cli/test/{run-refusals,run-start,vm-arguments}.test.ts",
   "packages/control/test/{address,allocator,inspect-hostile,messages,readme,utf8}.test.ts",
   "packages/guest/test/{arguments,busy-poll,calls,chunks,cut-off,error-codes,faults,mount-locks}.test.ts",
   "packages/guest/test/{file-handle,fs-promises,lookup,net-path,net-server,net-socket,net-surface}.test.ts",
