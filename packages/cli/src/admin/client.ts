@@ -67,7 +67,7 @@ function failureOf(error: unknown, path: string): unknown {
 /** The kernel refuses a connection there as to a socket on which nobody listens. */
 function isNoSocket(path: string): boolean {
   try {
-    return statSync(path, { throwIfNoEntry: false })?.isSocket() === false;
+    return statSync(path, { throwIfNoEntry: false, bigint: true })?.isSocket() === false;
   } catch {
     return false;
   }

@@ -85,7 +85,7 @@ function folderProblem(what: string, path: string): string[] {
 }
 
 function memoryProblem(name: string, memory: string): string[] {
-  const found = statSync(memory, { throwIfNoEntry: false });
+  const found = statSync(memory, { throwIfNoEntry: false, bigint: true });
   if (found === undefined) {
     const problems = folderProblem(`the memory of ${name}`, memory);
     if (problems.length === 0)
@@ -93,13 +93,13 @@ function memoryProblem(name: string, memory: string): string[] {
     return problems;
   }
   // An empty one is made anew.
-  if (found.isFile() && (found.size === 0 || isVmMemorySize(found.size))) return [];
+  if (found.isFile() && (found.size === 0n || isVmMemorySize(Number(found.size)))) return [];
   const what = found.isFile() ? `has ${found.size} bytes: expected ${VM_MEMORY_EXPECTED}` : "is not a file";
   return [`the memory of ${name}: ${memory} ${what}`];
 }
 
 function isThere(path: string): boolean {
-  return statSync(path, { throwIfNoEntry: false }) !== undefined;
+  return statSync(path, { throwIfNoEntry: false, bigint: true }) !== undefined;
 }
 
 /** Those that a policy serves; undefined: it is bad, as its report will say. */
