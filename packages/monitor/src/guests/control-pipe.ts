@@ -4,6 +4,7 @@
 import type { Args, ControlHandler, HostSession, Verdict } from "@ringway/control";
 import { Errno } from "@ringway/linux";
 import type { Account } from "../accounts/accounts.ts";
+import { Price } from "../accounts/prices.ts";
 import type { PolicyState } from "../policy/in-force.ts";
 import type { KnownNames } from "../policy/known-names.ts";
 import { shorten } from "../policy/refusal.ts";
@@ -14,11 +15,6 @@ import type { Opener } from "./opener.ts";
 import type { Reports } from "./reports.ts";
 import type { ThreadShare } from "./share.ts";
 
-/**
- * Time for control requests is dearer than that for streams: what asks without end has a third of the thread beside one
- * that moves bytes, which keeps two thirds.
- */
-const CONTROL_PRICE = 2;
 /** Control requests served in one step. */
 const CONTROL_BUDGET = 64;
 
@@ -63,7 +59,7 @@ export class ControlPipe implements ControlHandler, Task {
     } catch (error) {
       owner.fail(error);
     }
-    share.worked(session.controlMoved !== before, CONTROL_PRICE);
+    share.worked(session.controlMoved !== before, Price.CONTROL);
   }
 
   /**
@@ -85,7 +81,7 @@ export class ControlPipe implements ControlHandler, Task {
 
   /** A line that a request caused may have been one too many for now, or the slice may be used up. */
   mayServe(): boolean {
-    return !this.#owner.held && this.#owner.share.mayGoOn(CONTROL_PRICE);
+    return !this.#owner.held && this.#owner.share.mayGoOn(Price.CONTROL);
   }
 
   getArgs(): Args {

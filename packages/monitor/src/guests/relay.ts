@@ -14,6 +14,8 @@ import type { ThreadShare } from "./share.ts";
 export interface Relay {
   /** Bytes are under way: a monitor that stops waits for it, within its limit. */
   readonly transfers?: true;
+  /** Of the time that its steps take (accounts/prices.ts); none: as for bytes. */
+  readonly price?: number;
   /** The monitor is stopping: take nothing new. */
   drain?(): void;
   /** Goes on until it must wait or its budget is used. True: the budget is used; step again. */

@@ -6,6 +6,7 @@
 
 import { performance } from "node:perf_hooks";
 import type { Account } from "../accounts/accounts.ts";
+import { Price } from "../accounts/prices.ts";
 import { TimeSlice } from "../accounts/quotas.ts";
 import type { PolicyState } from "../policy/in-force.ts";
 import { Counter, type Counters } from "../reactor/counters.ts";
@@ -53,18 +54,18 @@ export class ThreadShare {
   }
 
   /** Charges what was done so far, and says whether the slice has room for more. */
-  mayGoOn(price = 1): boolean {
+  mayGoOn(price: number = Price.BYTES): boolean {
     this.charge(price);
     return this.mayRun;
   }
 
   /** All time since the last mark was spent for the guest, at this price. */
-  charge(price = 1): void {
+  charge(price: number = Price.BYTES): void {
     this.#reactor.charge(this.#sharer, price);
   }
 
   /** After work for the guest; `useful`: it moved something. */
-  worked(useful: boolean, price = 1): void {
+  worked(useful: boolean, price: number = Price.BYTES): void {
     if (useful) this.#sharer.account.looks.useful();
     this.charge(price);
   }

@@ -23,6 +23,7 @@ import {
   type Refusal,
   Refused,
 } from "@ringway/control";
+import { Price } from "../accounts/prices.ts";
 import type { Follower } from "../observe/conversations/follower.ts";
 import type { Followers } from "../observe/conversations/followers.ts";
 import type { ConversationEnd, ConversationOpened } from "../observe/conversations/records.ts";
@@ -201,6 +202,7 @@ export class Stream implements Task {
       return;
     }
     const before = this.#relay;
+    const state = this.#state;
     const moved = pipe.toHost.position + pipe.toGuest.position;
     try {
       if (before === undefined) this.#releaseWhenThrough();
@@ -208,9 +210,9 @@ export class Stream implements Task {
     } catch (error) {
       this.failed(error);
     }
-    const useful =
-      pipe.toHost.position + pipe.toGuest.position !== moved || this.#relay !== before || this.#released();
-    owner.share.worked(useful);
+    const lived = this.#relay !== before || this.#state !== state || this.#released();
+    const useful = lived || pipe.toHost.position + pipe.toGuest.position !== moved;
+    owner.share.worked(useful, lived ? Price.LIFE : before?.price);
   }
 
   /** run(), in the guest's turn. */
@@ -220,7 +222,12 @@ export class Stream implements Task {
 
   /** Work on this stream that an event, a timer or an answer calls for: now, or in the guest's turn. */
   perform(work: () => void): void {
-    this.#owner.share.perform(() => this.guard(work));
+    const { share } = this.#owner;
+    share.perform(() => {
+      const state = this.#state;
+      this.guard(work);
+      if (this.#state !== state) share.charge(Price.LIFE);
+    });
   }
 
   /** Runs what touches the rings outside of run(): a violation found there is this stream's. */

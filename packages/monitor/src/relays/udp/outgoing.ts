@@ -10,6 +10,7 @@
 
 import { Closed } from "@ringway/control";
 import { type DatagramBatch, Errno, errnoMessage } from "@ringway/linux";
+import { Price } from "../../accounts/prices.ts";
 import { type NetworkBudget, USED_UP } from "../../guests/network-budget.ts";
 import { Direction, type Stream } from "../../guests/stream.ts";
 import { refusal } from "../../policy/refusal.ts";
@@ -101,7 +102,7 @@ export class Outgoing {
         return Taken.ALL;
       }
       // One batch at least, and then as many as the slice has time for: small ones cost far more than their bytes.
-      if (budget <= 0 || (budget < BUDGET_BYTES && !share.mayGoOn())) return Taken.BUDGET;
+      if (budget <= 0 || (budget < BUDGET_BYTES && !share.mayGoOn(Price.DATAGRAMS))) return Taken.BUDGET;
       const isFollowed = this.#stream.tap !== undefined;
       if ((network.limited || this.#wasLimited || isFollowed) && !this.#mayGo(network)) {
         toHost.unwantData();

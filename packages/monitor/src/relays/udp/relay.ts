@@ -18,6 +18,7 @@ import {
   type Refusal,
 } from "@ringway/control";
 import { closeFd, EPOLLERR, EPOLLET, EPOLLIN, EPOLLOUT, Errno } from "@ringway/linux";
+import { Price } from "../../accounts/prices.ts";
 import { ALL_USED } from "../../guests/network-budget.ts";
 import type { Relay } from "../../guests/relay.ts";
 import type { Stream } from "../../guests/stream.ts";
@@ -49,6 +50,7 @@ export interface OpenUdp {
 }
 
 export class UdpRelay implements Relay, EventSource, UdpSocket {
+  readonly price: number = Price.DATAGRAMS;
   readonly fd: number;
   readonly family: 4 | 6;
   readonly protocol: number;
@@ -126,7 +128,7 @@ export class UdpRelay implements Relay, EventSource, UdpSocket {
       const taken = this.#stepOut(nowMs);
       if (this.#isOver) continue;
       // Each may have a step's datagrams before it.
-      if (taken === Taken.REQUEST && left > 0 && this.#stream.guest.share.mayGoOn()) {
+      if (taken === Taken.REQUEST && left > 0 && this.#stream.guest.share.mayGoOn(this.price)) {
         const frame = this.frames.next(this.#signal);
         if (frame !== undefined) this.#requests.take(frame);
         continue;
