@@ -6,6 +6,7 @@ import { readdirSync } from "node:fs";
 import { outcome, scratch, syscall } from "../../packages/linux/src/libc.ts";
 import { check } from "../../packages/linux/src/system-error.ts";
 
+const SCHED_OTHER = 0;
 const SCHED_IDLE = 5;
 const SYS_SCHED_SETSCHEDULER = process.arch === "x64" ? 144 : 119;
 const setSchedulerCall = syscall(["int", "int", "uintptr_t"]);
@@ -14,8 +15,17 @@ const parameters = scratch(4);
 
 /** All threads of this process, and those that they start, run when nobody else wants to. */
 export function confine(): void {
+  schedule(SCHED_IDLE);
+}
+
+/** They run as others do again. */
+export function release(): void {
+  schedule(SCHED_OTHER);
+}
+
+function schedule(policy: number): void {
   for (const thread of readdirSync("/proc/self/task")) {
-    const result = setSchedulerCall(SYS_SCHED_SETSCHEDULER, Number(thread), SCHED_IDLE, parameters.address);
+    const result = setSchedulerCall(SYS_SCHED_SETSCHEDULER, Number(thread), policy, parameters.address);
     check(outcome(result), "sched_setscheduler");
   }
 }

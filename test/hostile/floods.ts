@@ -7,6 +7,7 @@ import { join } from "node:path";
 import { until } from "../support/wait.ts";
 import { ANSWER_MS, Child, here } from "./child.ts";
 import { compiled } from "./compiled.ts";
+import { confine, release } from "./confine.ts";
 import {
   type Fares,
   isSettled,
@@ -150,7 +151,10 @@ export class Floods implements AsyncDisposable {
     await this.#log?.drain();
     const unconfined = await measure(unconfinedPairs, () => false);
     await child.ask("confine");
+    // Its servers are this process: what they take of a processor is as little the monitor's doing as what it takes.
+    confine();
     const confined = await measure(pairs, keeps);
+    release();
     const { answers } = await child.ask<{ answers: number }>("quit");
     await this.#rest(200);
     return { mix: mix.name, answers, confined, unconfined };
