@@ -1,10 +1,13 @@
 // Streams of ringway cat, with ncat, nc and socat at the other end, both ways.
 
 import { once } from "node:events";
+import { writeFileSync } from "node:fs";
 import { connect, createServer, type Socket } from "node:net";
 import { join } from "node:path";
 import { describe, expect, onTestFinished, test } from "vitest";
 import { inProcess } from "../../packages/cli/test/in-process.ts";
+import type { Program } from "../support/processes.ts";
+import { RINGWAY } from "../support/ringway.ts";
 import { freePort, readAll, tcpClient, tcpServer } from "../support/tcp.ts";
 import { temporaryFolder } from "../support/temporary.ts";
 import { until, within } from "../support/wait.ts";
@@ -51,7 +54,65 @@ describe.each(PEERS)("with %s", (name, listens, connects) => {
     expect(server.output).toBe("of the client");
     expect(client.output === BIG.toString()).toBe(true);
   });
+
+  test.skipIf(absent)(
+    "as its server without -N, who has said all at once is still sent all of a file",
+    async () => {
+      const server = catOf(BIG, ["-l", "127.0.0.1:0"]);
+      const [port] = await portsOf(server);
+      const client = program(connects(String(port)), "");
+      expect(await ended(client)).toEqual({ code: 0, signal: null });
+      expect(await ended(server)).toEqual({ code: 0, signal: null });
+      expect(client.output === BIG.toString()).toBe(true);
+    },
+  );
 });
+
+describe("who sends no more", () => {
+  test("is sent what still comes through a pipe to -l and to a target, and then closed", async () => {
+    await using server = await tcpServer();
+    const listening = cat(["-l", "127.0.0.1:0"]);
+    const [port] = await portsOf(listening);
+    const client = cat([`127.0.0.1:${server.port}`]);
+    await until("its connection", () => server.sockets.length === 1);
+    for (const [to, socket] of [
+      [listening, await tcpClient(port!)],
+      [client, server.sockets[0]!],
+    ] as const) {
+      socket.end("all of mine");
+      const all = readAll(socket);
+      await printed(to, "all of mine");
+      for (const part of ["one ", "two ", "three"]) to.child.stdin!.write(part);
+      to.child.stdin!.end();
+      expect(String(await all)).toBe("one two three");
+      expect(await ended(to)).toEqual({ code: 0, signal: null });
+    }
+  });
+
+  test("makes room with -L, where input may never come, and is sent a file to its end also there", async () => {
+    const open = cat(["-L", "127.0.0.1:0", "-m", "1"]);
+    const [port] = await portsOf(open);
+    for (let i = 0; i < 3; i++) {
+      const client = await tcpClient(port!);
+      client.end();
+      expect(String(await readAll(client))).toBe("");
+      await once(client, "close");
+    }
+    expect(open.errors).not.toContain("turned away");
+    const file = catOf(BIG, ["-L", "127.0.0.1:0"]);
+    const [filePort] = await portsOf(file);
+    const client = await tcpClient(filePort!);
+    client.end();
+    expect((await readAll(client)).equals(BIG)).toBe(true);
+  });
+});
+
+/** Its input is a file. */
+function catOf(contents: Buffer, args: readonly string[]): Program {
+  const file = join(temporaryFolder("cat"), "input");
+  writeFileSync(file, contents);
+  return program(["sh", "-c", `exec "$0" "$@" < ${file}`, process.execPath, RINGWAY, "cat", ...args]);
+}
 
 describe("ringway cat", () => {
   test("sends its input to several targets, and what it listens at, all at once", async () => {

@@ -1,6 +1,7 @@
 // A run of cat: endpoints, and what becomes of the peers that they bring. It is over when no endpoint brings anybody
 // any more and all have left; or when it is stopped.
 
+import { setMaxListeners } from "node:events";
 import type { Duplex, Readable, Writable } from "node:stream";
 import { errorLine } from "../errors.ts";
 import { Channels } from "./channels.ts";
@@ -63,6 +64,8 @@ export class CatRun implements House, PeerHandler {
   #nextTarget = 0;
 
   constructor(options: CatOptions, parts: Parts) {
+    // Each connection that is dialled listens.
+    setMaxListeners(0, this.#over.signal);
     this.options = options;
     this.network = parts.network;
     this.tls = new Tls(options.tls);
@@ -123,10 +126,11 @@ export class CatRun implements House, PeerHandler {
     for (const peer of this.peers) peer.destroy();
   }
 
-  /** The input is over: so all that there is to send. */
+  /** The input is over: so all that there is to send. With those who have said all that they had to say. */
   inputEnded(): void {
-    if (this.options.exitAfterInput) this.leave();
-    else if (this.options.halfClose) for (const peer of this.peers) peer.finish();
+    const { exitAfterInput, halfClose } = this.options;
+    if (exitAfterInput) this.leave();
+    else for (const peer of this.peers) if (halfClose || peer.hasEnded) peer.finish();
   }
 
   count(group: number): number {
@@ -281,11 +285,19 @@ export class CatRun implements House, PeerHandler {
     return once.length + always.length + targets.indexOf(target);
   }
 
-  /** Nobody forwards: what is sent to it may go on with -N, or where it has not all come back yet. */
+  /** Nobody forwards: who sends no more may still be sent the rest of the input, which ends it then. */
   #endedAlone(peer: Peer): void {
-    const { halfClose, input } = this.options;
-    if (halfClose && !this.#source.hasEnded && input !== "echo") return;
+    const { hasEnded, rest } = this.#source;
+    const hasRest = rest === "certain" || (rest === "possible" && !this.#makesRoom(peer));
+    if (hasRest || (this.options.halfClose && !hasEnded)) return;
     peer.finish();
+  }
+
+  /** For the next, who comes or is dialled: this one's place is not kept for input that may never come. */
+  #makesRoom({ group }: Peer): boolean {
+    const { once, always, again } = this.options;
+    if (group < once.length) return false;
+    return group < once.length + always.length || again.closed;
   }
 
   #tellLeft({ label, droppedOut }: Peer, error: Error | undefined): void {

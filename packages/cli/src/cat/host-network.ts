@@ -71,11 +71,13 @@ export class HostNetwork implements Network {
   }
 
   localAddresses(): readonly string[] {
-    return Object.entries(networkInterfaces()).flatMap(([name, addresses = []]) =>
+    const all = Object.entries(networkInterfaces()).flatMap(([name, addresses = []]) =>
       addresses
         .filter(({ family }) => this.family === undefined || family === `IPv${this.family}`)
         .map(({ address }) => (address.startsWith("fe80:") ? `${address}%${name}` : address)),
     );
+    // Several interfaces may have the same one.
+    return [...new Set(all)];
   }
 
   close(): Promise<void> {

@@ -5,7 +5,7 @@
 
 import type { Peer } from "./peer.ts";
 import type { Random, Range } from "./random.ts";
-import type { Source } from "./source.ts";
+import type { Rest, Source } from "./source.ts";
 
 export interface MadeOptions {
   /** Least and most bytes of a chunk. */
@@ -20,6 +20,7 @@ const POOL_BYTES = 1024 * 1024;
 
 export class MadeSource implements Source {
   readonly hasEnded: boolean = false;
+  readonly rest: Rest = "none";
   readonly #random: Random;
   readonly #sizes: Range;
   readonly #pool: Buffer;

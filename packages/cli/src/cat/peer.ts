@@ -111,6 +111,11 @@ export class Peer implements Outlet, Held {
     return this.#isOver || this.#isFinished || !this.#output.writable;
   }
 
+  /** It sends no more, and all that it sent was heard. */
+  get hasEnded(): boolean {
+    return this.#hasEnded && this.#arriving === 0;
+  }
+
   get isOver(): boolean {
     return this.#isOver;
   }
@@ -162,11 +167,10 @@ export class Peer implements Outlet, Held {
   part(): void {
     if (this.#isParting || this.#isOver) return;
     this.#isParting = true;
-    if (this.#init.isDatagrams) this.#output.once("finish", () => this.destroy());
+    if (this.#output.writableFinished) this.#sentAll();
+    else this.#output.once("finish", () => this.#sentAll());
     this.finish();
     this.stream.resume();
-    this.#partingTimer = setTimeout(() => this.destroy(), PARTING_MS);
-    this.#partingTimer.unref();
   }
 
   /** Now, whatever is lost. */
@@ -174,6 +178,16 @@ export class Peer implements Outlet, Held {
     this.#error ??= error;
     this.#output.destroy();
     this.stream.destroy();
+  }
+
+  /** Of who is parted from: the kernel has it, and only now time counts, however slowly it was taken. */
+  #sentAll(): void {
+    if (this.#init.isDatagrams) {
+      this.destroy();
+      return;
+    }
+    this.#partingTimer = setTimeout(() => this.destroy(), PARTING_MS);
+    this.#partingTimer.unref();
   }
 
   #write(chunk: Buffer): void {

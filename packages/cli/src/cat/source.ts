@@ -2,6 +2,12 @@
 
 import type { Peer } from "./peer.ts";
 
+/**
+ * What of it is still to come: all that there is, as of a file; what may come, as through a pipe; or nothing that
+ * anybody waits for who has said all himself, as of a terminal.
+ */
+export type Rest = "certain" | "possible" | "none";
+
 export interface Source {
   /** Whoever was to be reached has been tried. */
   begin(): void;
@@ -11,12 +17,14 @@ export interface Source {
   chunk(peer: Peer, chunk: Buffer): void;
   /** Nothing comes of it any more. */
   readonly hasEnded: boolean;
+  readonly rest: Rest;
   close(): void;
 }
 
 /** Nothing is sent. */
 export class NoSource implements Source {
   readonly hasEnded: boolean = true;
+  readonly rest: Rest = "none";
   begin(): void {}
   joined(): void {}
   left(): void {}
@@ -27,6 +35,7 @@ export class NoSource implements Source {
 /** Each peer gets back what it sent. */
 export class EchoSource implements Source {
   readonly hasEnded: boolean = true;
+  readonly rest: Rest = "none";
   begin(): void {}
   joined(): void {}
   left(): void {}

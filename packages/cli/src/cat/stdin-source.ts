@@ -6,9 +6,10 @@
 //
 // Nothing is read while nobody is there to have it, nor before all targets were tried once.
 
+import { fstatSync } from "node:fs";
 import { Pacer } from "./pacer.ts";
 import type { Peer } from "./peer.ts";
-import type { Source } from "./source.ts";
+import type { Rest, Source } from "./source.ts";
 import type { Slow } from "./words.ts";
 
 export interface StdinOptions {
@@ -38,12 +39,14 @@ export class StdinSource implements Source {
   readonly #pacer: Pacer;
   readonly #stdin: NodeJS.ReadStream = process.stdin;
   readonly #isRaw: boolean;
+  readonly #isFile: boolean;
   #line: Buffer = Buffer.alloc(0);
   #holds = 2;
 
   constructor(options: StdinOptions) {
     this.#options = options;
     this.#pacer = new Pacer(this);
+    this.#isFile = fstatSync(0).isFile();
     this.#isRaw = options.keys && this.#stdin.isTTY === true;
     this.#stdin.pause();
     this.#stdin.on("data", this.#read);
@@ -54,6 +57,11 @@ export class StdinSource implements Source {
     this.#stdin.setRawMode(true);
     process.on("SIGCONT", this.#again);
     process.on("exit", this.#restore);
+  }
+
+  get rest(): Rest {
+    if (this.hasEnded || this.#stdin.isTTY) return "none";
+    return this.#isFile ? "certain" : "possible";
   }
 
   begin(): void {
