@@ -42,6 +42,11 @@ export class Network implements Disposable {
     return new Network(holder, ["-m"]);
   }
 
+  /** Of a process in it, as ip names a network. */
+  get pid(): string {
+    return String(this.#holder.pid);
+  }
+
   start(program: string, args: readonly string[], input: string | undefined = ""): Running {
     const [command, ...words] = [...this.under, program, ...args];
     return start(command!, words, input);
