@@ -3,16 +3,29 @@
 import { createSocket, type Socket } from "node:dgram";
 import { once } from "node:events";
 import { describe, expect, onTestFinished, test } from "vitest";
+import { LOADED_MS } from "../support/processes.ts";
+import { Home } from "../support/ringway.ts";
 import { freePort } from "../support/tcp.ts";
 import { until } from "../support/wait.ts";
 import { cat, ended, missing, portsOf, printed, program, said } from "./cats.ts";
 
+/** Prints the port, and then the TTL of what comes there. */
+const TELLS_TTL = `
+import socket, struct
+s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+s.setsockopt(socket.IPPROTO_IP, 12, 1)  # IP_RECVTTL
+s.bind(("127.0.0.1", 0))
+print("port", s.getsockname()[1], flush=True)
+print("ttl", struct.unpack("i", s.recvmsg(100, 100)[1][0][2])[0], flush=True)
+`;
+
 async function udp(
   port = 0,
+  host = "127.0.0.1",
 ): Promise<{ readonly socket: Socket; readonly port: number; readonly heard: string[] }> {
   const socket = createSocket("udp4");
   onTestFinished(() => void socket.close());
-  socket.bind(port, "127.0.0.1");
+  socket.bind(port, host);
   await once(socket, "listening");
   const heard: string[] = [];
   socket.on("message", (data) => void heard.push(String(data)));
@@ -83,5 +96,42 @@ describe("ringway cat -u", () => {
     expect(runs[0]).not.toEqual(runs[2]);
     expect(runs[0]!.length).toBeGreaterThan(8);
     expect(runs[0]!.length).toBeLessThan(33);
+  });
+
+  test("-b is what a broadcast address needs", async () => {
+    const everybody = await udp(0, "0.0.0.0");
+    const to = `127.255.255.255:${everybody.port}`;
+    const without = cat(["-u", "-v", to], "not allowed");
+    await said(without, "EACCES");
+    cat(["-u", "-b", to], "to everybody");
+    await until("it", () => everybody.heard.length > 0);
+    expect(everybody.heard).toEqual(["to everybody"]);
+  });
+
+  test.skipIf(missing("python3") !== undefined)("--ttl is that of what is sent", async () => {
+    const receiver = program(["python3", "-c", TELLS_TTL]);
+    const port = await receiver.line("port ", LOADED_MS);
+    cat(["-u", "--ttl", "7", `127.0.0.1:${port.slice("port ".length)}`], "how far?");
+    expect(await receiver.line("ttl")).toBe("ttl 7");
+  });
+
+  test("goes over a guest's sockets: targets, who is listened for, and hubs", async () => {
+    const server = await udp();
+    server.socket.on("message", (data, { port }) => server.socket.send(`<${data}>`, port, "127.0.0.1"));
+    await using home = new Home(`version: 1
+connect: [{ allow: 127.0.0.1, ports: ${server.port}, protocols: udp }]
+listen: [{ allow: 127.0.0.1, ports: 0, protocols: udp }]
+`);
+    await home.ready();
+    const over = ["--attach", home.path, "-u"];
+    const client = cat([...over, "-i", "lines", `127.0.0.1:${server.port}`], "one\ntwo\n");
+    await printed(client, "<one\n><two\n>");
+    const hub = cat([...over, "-f", "hub", "-L", "127.0.0.1:0"], "");
+    const [port] = await portsOf(hub);
+    const remotes = [await udp(), await udp()];
+    await until("both to hear each other", () => {
+      for (const [i, { socket }] of remotes.entries()) socket.send(`of ${i}`, port!, "127.0.0.1");
+      return remotes[0]!.heard.includes("of 1") && remotes[1]!.heard.includes("of 0");
+    });
   });
 });

@@ -5,11 +5,15 @@ import { execFileSync } from "node:child_process";
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, onTestFinished, test } from "vitest";
-import { Home } from "../support/ringway.ts";
+import { LOADED_MS } from "../support/processes.ts";
+import { Home, RINGWAY } from "../support/ringway.ts";
 import { echoServer, readAll, tcpClient, tcpServer } from "../support/tcp.ts";
 import { temporaryFolder } from "../support/temporary.ts";
 import { until, within } from "../support/wait.ts";
 import { cat, ended, missing, portsOf, printed, program, said } from "./cats.ts";
+
+/** What ends with "clear to the end of the line". */
+const LIVE = new RegExp(`^\\d connected, in \\d B .*${String.fromCharCode(27)}\\[K$`);
 
 describe("input and output", () => {
   test("random bytes are the same for one seed, and of the sizes and letters that are asked for", async () => {
@@ -79,6 +83,42 @@ describe("input and output", () => {
     expect((await ended(client)).code).toBe(0);
     const lines = client.errors.trim().split("\n");
     expect(JSON.parse(lines.at(-1)!)).toMatchObject({ peers: 0, bytesIn: 2000, bytesOut: 2000, dropped: 0 });
+  });
+
+  test.skipIf(missing("python3") !== undefined)("statistics are a live line on a terminal", async () => {
+    await using server = await echoServer();
+    // Copies what the command says to its terminal.
+    const terminal = ["python3", "-c", "import pty, sys; pty.spawn(sys.argv[1:])"];
+    const args = ["cat", "-i", "none", "--stats", `127.0.0.1:${server.port}`];
+    const live = program([...terminal, process.execPath, RINGWAY, ...args]);
+    await until("a connection", () => server.sockets.length === 1, LOADED_MS);
+    server.sockets[0]!.write("hello");
+    await until("a line that knows of it", () => live.output.includes("in 5 B"), LOADED_MS);
+    server.sockets[0]!.end();
+    await ended(live);
+    const lines = live.output
+      .replaceAll("hello", "")
+      .split("\r")
+      .filter((line) => line !== "");
+    expect(lines.length).toBeGreaterThan(2);
+    expect(lines.pop()).toBe("\n");
+    // Each over the one before it: what is left of that is cleared.
+    for (const line of lines) expect(line).toMatch(LIVE);
+    expect(lines.some((line) => /round trip \d/.test(line))).toBe(true);
+  });
+
+  test.skipIf(missing("ss") !== undefined)("the kernel's buffers are as large as is asked for", async () => {
+    await using server = await tcpServer();
+    const sizes = ["--send-buffer", "20000", "--receive-buffer", "30000"];
+    const both = cat([...sizes, "-L", "127.0.0.1:0", `127.0.0.1:${server.port}`]);
+    const [port] = await portsOf(both);
+    await tcpClient(port!);
+    for (const which of [`dport = :${server.port}`, `sport = :${port}`]) {
+      // The kernel doubles what it is told.
+      await until(`the buffers of ${which}`, () =>
+        /rb60000,.*tb40000,/.test(String(execFileSync("ss", ["-Htnm", "state", "established", which]))),
+      );
+    }
   });
 
   test("delays wait, each way, and keep the order", async () => {
