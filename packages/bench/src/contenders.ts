@@ -96,20 +96,17 @@ export function channels(setting: Setting, server: UnixServerName, mode: string)
   ];
 }
 
-/** A hub of ringway cat with ten in it. */
+/** Hubs of ringway cat and ncat with ten in them, over TCP: ncat's has no Unix socket. */
 export function hubs({ relays }: Setting): Contender[] {
-  const through = (peer: Peer, relay: Relay | undefined): Contender[] =>
-    relay === undefined
-      ? []
-      : [
-          {
-            peer,
-            mode: "hub",
-            command: [process.execPath, script("hub-child"), "--unix", relay.socket],
-            relay,
-          },
-        ];
-  return through("ringway", relays.get("cat hub"));
+  const peers = [
+    ["ringway", relays.get("cat hub")],
+    ["direct", relays.get("ncat hub")],
+  ] as const;
+  return peers.flatMap(([peer, relay]): Contender[] => {
+    if (relay === undefined) return [];
+    const command = [process.execPath, script("hub-child"), "--port", relay.socket];
+    return [{ peer, mode: "hub", command, relay }];
+  });
 }
 
 /** Reads of the cached file: by a mount, and by preadv() in as many threads as there are reads under way. */

@@ -1,6 +1,6 @@
 // A hub with ten in it: one speaks, nine listen. What counts are the bytes that the nine have heard.
 //
-//   node hub-child.js --unix PATH [--bytes N] hub
+//   node hub-child.js --unix PATH|--port PORT [--bytes N] hub
 //
 // The hub takes who comes in its own time, and who is not there yet hears nothing: so the one says something again and
 // again until all nine have heard it, and then a mark, behind which bytes count.
@@ -17,7 +17,7 @@ const KNOCK_EVERY_MS = 2;
 
 const { values } = parseArgs({
   allowPositionals: true,
-  options: { unix: { type: "string" }, bytes: { type: "string", default: "0" } },
+  options: { unix: { type: "string" }, port: { type: "string" }, bytes: { type: "string", default: "0" } },
 });
 /** Each of the nine hears so many: the option counts what all of them do. */
 const bytesEach = Math.ceil(Number(values.bytes) / LISTENERS);
@@ -43,7 +43,8 @@ console.log(JSON.stringify({ bytes: bytesEach * LISTENERS, seconds }));
 for (const socket of [...listeners, speaker]) socket.destroy();
 
 async function join(): Promise<Socket> {
-  const socket = connect(values.unix!);
+  const { unix, port } = values;
+  const socket = connect(unix === undefined ? { host: "127.0.0.1", port: Number(port) } : { path: unix });
   await once(socket, "connect");
   return socket;
 }

@@ -73,6 +73,21 @@ export function resetPeak(pid: number): void {
   }
 }
 
+/** TCP_LISTEN, as /proc has it. */
+const LISTEN = "0A";
+
+/** Does somebody listen at that TCP port, with IPv4? */
+export function isListenedAt(port: number): boolean {
+  // sl: local_address:port rem_address:port st ..., in hex
+  const end = `:${port.toString(16).toUpperCase().padStart(4, "0")}`;
+  return readFileSync("/proc/net/tcp", "utf8")
+    .split("\n")
+    .some((line) => {
+      const [, local = "", , state] = line.trim().split(/\s+/);
+      return local.endsWith(end) && state === LISTEN;
+    });
+}
+
 /** __SO_ACCEPTCON, the only flag of a Unix socket that /proc shows. */
 const LISTENS = "00010000";
 

@@ -257,11 +257,11 @@ function catRows(setting: Setting, work: Work): Row[] {
     },
     {
       name: "cat-hub",
-      title: "ringway cat: a hub of ten, what nine hear",
+      title: "ringway cat: a hub of ten, what nine hear; direct: ncat --broker",
       metric: "throughput",
       work,
       contenders: hubs(setting),
-      ratios: [],
+      ratios: [{ key: "catHubVsNcat", against: "direct", bar: { least: 2 } }],
     },
   ];
 }

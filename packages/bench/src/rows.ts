@@ -83,6 +83,7 @@ export const RATIO_KEYS = [
   "unixInVsSocat",
   "catOutVsSocat",
   "catInVsSocat",
+  "catHubVsNcat",
   "mountRandom1VsPreadv",
   "mountRandom16VsPreadv",
   "mountSequentialVsPreadv",

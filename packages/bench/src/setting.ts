@@ -6,10 +6,11 @@
 import { randomFillSync } from "node:crypto";
 import { createSocket } from "node:dgram";
 import { closeSync, fsyncSync, mkdirSync, openSync, writeFileSync, writeSync } from "node:fs";
+import { type AddressInfo, createServer } from "node:net";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { type Children, until } from "./children.ts";
-import { isListenedOn } from "./proc.ts";
+import { isListenedAt, isListenedOn } from "./proc.ts";
 import { findProgram, type Program, type Programs } from "./programs.ts";
 
 export const SERVERS = ["sink", "source", "echo", "once"] as const;
@@ -20,7 +21,7 @@ export type UnixServerName = (typeof UNIX_SERVERS)[number];
 /** Something between a guest and a server. */
 export interface Relay {
   readonly pid: number;
-  /** Where guests or clients find it: a path, or socat's port for UDP. */
+  /** Where guests or clients find it: a path, or a port: socat's for UDP, and those of hubs. */
   readonly socket: string;
   /** It serves each connection in a child. */
   readonly forks: boolean;
@@ -35,7 +36,7 @@ export interface Setting {
   readonly unixSockets: Readonly<Record<UnixServerName, { readonly host: string; readonly guest: string }>>;
   /**
    * Relays by their name: "ringway", "ringway asleep", "c", "c asleep", "socat sink" and so on, "socat unix sink",
-   * "socat udp", "cat sink", "cat source", and "cat hub".
+   * "socat udp", "cat sink", "cat source", "cat hub" and "ncat hub".
    */
   readonly relays: ReadonlyMap<string, Relay>;
   /** A cached file, as the host and as the guest name it. */
@@ -93,8 +94,10 @@ export async function prepare(children: Children, options: SettingOptions): Prom
     forks = false,
   ): Promise<void> => {
     const child = children.start(command, name);
+    const isThere = (): boolean =>
+      socket.startsWith("/") ? isListenedOn(socket) : isListenedAt(Number(socket));
     try {
-      await until(() => isListenedOn(socket), `starting ${name}`, child);
+      await until(isThere, `starting ${name}`, child);
       relays.set(name, { pid: child.pid, socket, forks });
     } catch (error) {
       child.kill();
@@ -116,6 +119,7 @@ export async function prepare(children: Children, options: SettingOptions): Prom
     await start(c, [programs.relay, "--listen", socket(c), ...region, ...pollOption], socket(c));
   }
   await startCats(start, { ringway, ports, socket });
+  await startHubs(start, ringway, leftOut);
   const socat = findProgram("socat");
   if (socat === undefined)
     leftOut.push("socat is not installed: its columns and the ratios against it are left out");
@@ -143,18 +147,28 @@ interface Cats {
   socket(name: string): string;
 }
 
-/** Channels and a hub of `ringway cat`. */
-async function startCats(
-  start: (name: string, command: readonly string[], socket: string) => Promise<void>,
-  { ringway, ports, socket }: Cats,
-): Promise<void> {
+type Start = (name: string, command: readonly string[], socket: string) => Promise<void>;
+
+/** Channels of `ringway cat`. */
+async function startCats(start: Start, { ringway, ports, socket }: Cats): Promise<void> {
   const channels = [...ringway, "cat", "-f", "channels", "--pair", "listen:connect"];
   for (const server of ["sink", "source"] as const) {
     const at = socket(`cat ${server}`);
     await start(`cat ${server}`, [...channels, "-L", at, `127.0.0.1:${ports[server]}`], at);
   }
-  const hub = socket("cat hub");
-  await start("cat hub", [...ringway, "cat", "-f", "hub", "-L", hub], hub);
+}
+
+/** Of `ringway cat`, and of ncat, which has none at a Unix socket: both over TCP. */
+async function startHubs(start: Start, ringway: readonly string[], leftOut: string[]): Promise<void> {
+  const port = await freeTcpPort();
+  await start("cat hub", [...ringway, "cat", "-f", "hub", "-L", `127.0.0.1:${port}`], port);
+  const ncat = findProgram("ncat");
+  if (ncat === undefined) {
+    leftOut.push("ncat is not installed: its hub and the ratio against it are left out");
+    return;
+  }
+  const ncatPort = await freeTcpPort();
+  await start("ncat hub", [ncat, "--broker", "-l", "127.0.0.1", ncatPort], ncatPort);
 }
 
 async function startServers(
@@ -177,6 +191,14 @@ async function startSocatUdp(children: Children, socat: string, udpPort: number)
   const command = [socat, "-b", String(SOCAT_BYTES), "-t", "0.05", from, `UDP4:127.0.0.1:${udpPort}`];
   const { pid } = children.start(command, "socat udp");
   return { pid, socket: String(port), forks: true };
+}
+
+async function freeTcpPort(): Promise<string> {
+  const server = createServer();
+  await new Promise<void>((resolve) => void server.listen(0, "127.0.0.1", resolve));
+  const { port } = server.address() as AddressInfo;
+  await new Promise((resolve) => void server.close(resolve));
+  return String(port);
 }
 
 async function freeUdpPort(): Promise<number> {
