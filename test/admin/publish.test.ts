@@ -87,6 +87,8 @@ describe("a published port", () => {
     // What it is bound to: the guest learns so where it is reached.
     expect(server.address()).toMatchObject({ address: "127.0.0.1", port });
     expect(await asked(port)).toBe("first");
+    // As with a socket of its own: no second one takes a share of the first's connections.
+    await expect(first.listen({ port: 80 })).rejects.toMatchObject({ code: "EADDRINUSE" });
     expect(await admin.publishes()).toMatchObject([{ id: `127.0.0.1:${port}`, listeners: 1 }]);
 
     await first.close();
@@ -234,7 +236,7 @@ describe("ringway publish", () => {
       });
     };
     await from(`publishes: [{ port: ${port}, guest: web, guestPort: 85 }]\n`, [`127.0.0.1:${port}`]);
-    expect(await admin.publishes()).toMatchObject([{ by: { via: "program" } }]);
+    expect(await admin.publishes()).toMatchObject([{ by: { via: "signal" } }]);
     await from(`publishes: [{ port: ${other}, guest: web }]\n`, [`127.0.0.1:${other}`]);
   });
 });

@@ -249,6 +249,15 @@ describe("a guest's budget of the network", () => {
     expect(budgetOf({}, 10).budget.limited).toBe(true);
   });
 
+  test("counts nothing of a stream against a way that it has no rate for", () => {
+    const { budget } = budgetOf({});
+    const stream: Waiter = { run: () => {} };
+    budget.setStream(stream, { bytesToGuest: each(1000) });
+    budget.spent(0, 100_000_000, stream);
+    budget.setStream(stream, { bytesToHost: each(1_000_000) });
+    expect(budget.takeBytes(0, 500, stream)).toBe(500);
+  });
+
   test("counts for the key, over all of its guests, and by what had to wait", () => {
     const { account, budget, counted } = budgetOf({
       bytesToHost: each(5000),

@@ -22,6 +22,8 @@ import { hostPortText } from "../admin/host-port.ts";
 import type { Learning } from "../learn/learning.ts";
 import type { MonitorCommandOptions } from "./options.ts";
 
+const SIGNAL = { via: "signal" } as const;
+
 export class Reloads {
   readonly #monitor: Monitor;
   readonly #again: () => Promise<MonitorCommandOptions>;
@@ -168,18 +170,30 @@ export class Reloads {
     const kept: PublishOptions[] = [];
     for (const publish of this.#now.publishes) {
       if (isIn(this.#publishes, publish)) kept.push(publish);
-      else await steering.unpublish(hostPortText(publish)).catch(() => {});
+      else await this.#unpublish(publish);
     }
     for (const publish of this.#publishes) {
       if (isIn(kept, publish)) continue;
       try {
-        await steering.publish(publish);
+        await steering.publish(publish, SIGNAL);
         kept.push(publish);
       } catch (error) {
-        this.#log.error({ guest: publish.guest }, (error as Error).message);
+        const { message } = error as Error;
+        this.#problem ??= message;
+        this.#log.error({ guest: publish.guest }, message);
       }
     }
     this.#now = { ...this.#now, publishes: kept };
+  }
+
+  /** Takes it back, where it is what the file has said, and not another that has been published there since. */
+  async #unpublish(publish: PublishOptions): Promise<void> {
+    const { steering } = this.#monitor;
+    const place = hostPortText(publish);
+    const there = (await steering.publishes()).find(({ id }) => id === place);
+    const { guest, port, guestPort = port } = publish;
+    if (there !== undefined && (there.guest !== guest || there.guestPort !== guestPort)) return;
+    await steering.unpublish(place, SIGNAL).catch((error: Error) => this.#log.error(error.message));
   }
 
   async #reloadPolicy(

@@ -144,7 +144,8 @@ export class NetworkBudget {
   giveBytes(direction: 0 | 1, bytes: number, waiter: Waiter): void {
     const { network } = this.#account;
     network.usedBytes -= bytes;
-    this.#ofStreams.of(waiter)?.rates[direction].give(bytes);
+    const own = this.#ofStreams.of(waiter);
+    if (own !== undefined && own.limits[direction].perSecond !== UNLIMITED) own.rates[direction].give(bytes);
     if (this.#bytes[direction].perSecond !== UNLIMITED) network.bytes[direction].give(bytes);
   }
 
@@ -170,7 +171,8 @@ export class NetworkBudget {
   spent(direction: 0 | 1, bytes: number, stream: Waiter, datagrams = 0): void {
     const { network } = this.#account;
     network.usedBytes += bytes;
-    this.#ofStreams.of(stream)?.rates[direction].spend(bytes);
+    const own = this.#ofStreams.of(stream);
+    if (own !== undefined && own.limits[direction].perSecond !== UNLIMITED) own.rates[direction].spend(bytes);
     if (this.#bytes[direction].perSecond !== UNLIMITED) network.bytes[direction].spend(bytes);
     if (this.#rates.datagrams.perSecond !== UNLIMITED) network.datagrams.spend(datagrams);
   }

@@ -36,6 +36,8 @@ export interface Publication {
 /** What a guest listens on. */
 export interface PublishedListener {
   readonly tenant: string;
+  /** Whose it is. */
+  readonly guest: object;
   readonly port: number;
   readonly backlog: number;
   /** Connections come there, too. */
@@ -88,8 +90,9 @@ class PublishedPort {
     return this.#seats.size;
   }
 
-  /** 0, or -errno. */
+  /** 0, or -errno; EADDRINUSE: the same guest listens here already. */
   enter(listener: PublishedListener): number {
+    for (const seat of this.#seats) if (seat.listener.guest === listener.guest) return -Errno.EADDRINUSE;
     const isFirst = this.#seats.size === 0;
     // What is left of earlier connections is in nobody's way.
     if (isFirst) setReuseAddress(this.fd);
@@ -154,14 +157,16 @@ export class PublishedPorts {
   readonly #ports: Map<string, PublishedPort> = new Map();
   /** What guests that have a name listen on. */
   readonly #listeners: Set<PublishedListener> = new Set();
+  #closed = false;
 
   constructor(reactor: Reactor, ownPorts: OwnPorts) {
     this.#reactor = reactor;
     this.#ownPorts = ownPorts;
   }
 
-  /** 0, or -errno; EADDRINUSE: also where it is a port of the monitor's own. */
+  /** 0, or -errno; EADDRINUSE: also where it is a port of the monitor's own; ESHUTDOWN: after closeAll(). */
   open(publication: Publication): number {
+    if (this.#closed) return -Errno.ESHUTDOWN;
     const fd = boundSocket(publication.address, this.#ownPorts);
     if (fd < 0) return fd;
     const port = new PublishedPort(this.#reactor, publication, fd);
@@ -173,7 +178,13 @@ export class PublishedPorts {
       return result;
     }
     this.#ports.set(publication.id, port);
-    for (const listener of this.#listeners) if (leadsTo(port, listener)) port.enter(listener);
+    for (const listener of this.#listeners) {
+      const failure = leadsTo(port, listener) ? port.enter(listener) : 0;
+      // A guest's second listener is none of the port's.
+      if (failure === 0 || failure === -Errno.EADDRINUSE) continue;
+      this.close(publication.id);
+      return failure;
+    }
     return 0;
   }
 
@@ -185,7 +196,9 @@ export class PublishedPorts {
     return port !== undefined;
   }
 
+  /** For good. */
   closeAll(): void {
+    this.#closed = true;
     for (const id of [...this.#ports.keys()]) this.close(id);
   }
 

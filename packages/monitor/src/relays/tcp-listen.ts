@@ -105,6 +105,7 @@ function listening(address: InetAddress, backlog: number, ownPorts: OwnPorts): n
 class TcpListenRelay extends ListenRelay<Accepted> implements PublishedListener {
   /** "": a guest that has none. */
   readonly tenant: string;
+  readonly guest: object;
   readonly port: number;
   readonly backlog: number;
   /** Its own socket, or less than 0. */
@@ -119,6 +120,7 @@ class TcpListenRelay extends ListenRelay<Accepted> implements PublishedListener 
     super(host, stream, fd);
     this.#fd = fd;
     this.tenant = stream.guest.tenant ?? "";
+    this.guest = stream.guest;
     // The kernel has picked one.
     this.port = port === 0 ? localAddress(fd).port : port;
     this.backlog = backlog;
