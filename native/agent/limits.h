@@ -108,6 +108,7 @@ enum {
   SPARE_MS = 4000,         // and so much more where nobody waits for one
   RETRY_MS_MIN = 100,      // between two tries to listen on the host; doubled
   RETRY_MS_MAX = 5000,
+  DENIED_MS_MAX = 60000,   // the same where the host denies it: the operator may publish it
   AUTO_MS = 500,           // between two looks at who listens in the guest: a port is there within a second
   PROBE_MS = 250,          // no accept is posted: soon
   BACKOFF_MS_MIN = 10,     // between two tries to attach; doubled

@@ -1,7 +1,7 @@
 // --publish: ports on the host that lead to ports of the guest.
 //
 //   listener:      IDLE ──▶ ASKING ──▶ ON ──▶ IDLE         the link went
-//                    ▲         │ EADDRINUSE, no room        every other refusal: OFF until the link is up anew
+//                    ▲         │ EADDRINUSE, no room, denied    every other refusal: OFF until the link is up anew
 //                    └─────────┘ later
 //   connections:   WANTING ──▶ ASKED ──▶ OPENING ── Accept ──▶ OWN, posted ── Incoming ──▶ OWN, connecting ──▶ CARRYING
 //
@@ -76,15 +76,18 @@ static void listener_opened(struct conn *conn, const struct rw_frame *frame) {
   conn_wake(conn); // what it says is not waited for yet
 }
 
-static void retry(struct publish *publish) {
+static void retry(struct publish *publish, uint32_t most_ms) {
   publish->state = IDLE;
   publish->next_ms = rw_posix_now_ms() + publish->retry_ms;
-  publish->retry_ms = publish->retry_ms * 2 > RETRY_MS_MAX ? RETRY_MS_MAX : publish->retry_ms * 2;
+  publish->retry_ms = publish->retry_ms * 2 > most_ms ? most_ms : publish->retry_ms * 2;
 }
 
 static void listener_refused(struct conn *conn, const struct rw_error *error) {
   struct publish *publish = publish_of(conn);
-  int again = error->error == LINUX_EADDRINUSE || error->error == LINUX_ENOMEM || error->error == LINUX_EMFILE;
+  // What programs listen on comes and goes by itself, and may be much: one that is denied is not asked for again.
+  int denied = error->error == LINUX_EACCES && !port_is_added(conn->route);
+  int again =
+      denied || error->error == LINUX_EADDRINUSE || error->error == LINUX_ENOMEM || error->error == LINUX_EMFILE;
   if (!again || !publish->told) {
     say_route(conn);
     say(": ");
@@ -94,7 +97,7 @@ static void listener_refused(struct conn *conn, const struct rw_error *error) {
   }
   publish->told = again;
   publish->state = OFF;
-  if (again) retry(publish);
+  if (again) retry(publish, denied ? DENIED_MS_MAX : RETRY_MS_MAX);
   conn_drop(conn, CLOSE);
 }
 
@@ -136,7 +139,7 @@ static void listener_step(struct conn *conn) {
   say_route(conn);
   say(": the host closed the listener");
   say_end();
-  retry(publish_of(conn));
+  retry(publish_of(conn), RETRY_MS_MAX);
   conn_drop(conn, CLOSE);
 }
 

@@ -54,4 +54,21 @@ describe.skipIf(reason !== undefined)(titled("a published port of a program's", 
     }
     await host.monitor.steering.unpublish(`127.0.0.1:${port}`);
   });
+
+  test("leads to it by an agent that was there before it was published, and before it is again", async () => {
+    const { steering } = host.monitor;
+    using server = new Program("python3", [GREETER, "127.0.0.1", String(inside)]);
+    await server.line("listening");
+    const agent = await attachedAgent(program, web, ["--publish", `80:${inside}`]);
+    await agent.said(/publish 127\.0\.0\.1:80 to \d+: Permission denied: .*: trying again/);
+    for (let time = 0; time < 2; time++) {
+      await steering.publish({ port, guest: "web", guestPort: 80 });
+      await until("it to be reached", async () => {
+        const { code } = await curl("--noproxy", "*", `http://127.0.0.1:${port}/`);
+        return code === 0;
+      });
+      await steering.unpublish(`127.0.0.1:${port}`);
+    }
+    await agent.stop();
+  });
 });
