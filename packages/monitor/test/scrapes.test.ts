@@ -18,15 +18,19 @@ const ROWS = Array.from({ length: 5000 }, (_, i) => metricRow("refused", `guest-
 const READ_MS = 10_000;
 
 let asked = 0;
+/** Until which the reactor does not answer. */
+let answers: Promise<void> | undefined;
 let app: ReturnType<typeof fastify>;
 let socketPath: string;
 
 beforeEach(async () => {
   asked = 0;
+  answers = undefined;
   app = fastify();
   socketPath = join(temporaryFolder("scrapes"), "socket");
   const metrics = async () => {
     if (++asked === 2) throw new Error("it failed");
+    await answers;
     return ROWS;
   };
   const monitor = { steering: { metrics }, counters: () => new Counters().read() };
@@ -60,6 +64,23 @@ test("fifty at once have one reading, whose failure is theirs alone, and a secon
   expect(await scrape()).toMatchObject({ status: 500 });
   expect(await scrape()).toMatchObject({ status: 200 });
   expect(asked).toBe(3);
+});
+
+test("while the reactor has not answered it is not asked again, however long that takes", async () => {
+  let answer = (): void => {};
+  answers = new Promise((resolve) => {
+    answer = resolve;
+  });
+  const all: Promise<unknown>[] = [];
+  for (let i = 1; i <= 5; i++) {
+    const came = once(app.server, "request");
+    all.push(scrape());
+    await came;
+    vi.advanceTimersByTime(1000);
+  }
+  answer();
+  expect(await Promise.all(all)).toHaveLength(5);
+  expect(asked).toBe(1);
 });
 
 test("one that does not read is cut off after ten seconds", async () => {

@@ -1,7 +1,7 @@
 // GET /metrics: whoever scrapes, and however many at once.
 //
-// All is read out at most once in FRESH_MS, and written once in each format: those who ask meanwhile have the same
-// bytes. Whoever does not read them all within READ_MS is cut off, as Prometheus would give up by then. So there are
+// All is read out once at a time, and not again within FRESH_MS, and written once in each format: those who ask
+// meanwhile have the same bytes, however long the reactor takes. Whoever does not read them all within READ_MS is cut off, as Prometheus would give up by then. So there are
 // never more of these texts than come in that time, however slowly somebody reads.
 
 import type { FastifyInstance, FastifyReply, FastifyRequest } from "fastify";
@@ -21,12 +21,21 @@ interface Page {
 
 /** What was read out once. */
 class Scrape {
-  readonly atMs: number = performance.now();
+  /** When it was read out; undefined: it is being read. */
+  #readMs: number | undefined;
   readonly #readings: Promise<Readings>;
   readonly #pages: Map<MetricsFormat, Promise<Page>> = new Map();
 
   constructor(readings: Promise<Readings>) {
     this.#readings = readings;
+    const over = (): void => {
+      this.#readMs = performance.now();
+    };
+    readings.then(over, over);
+  }
+
+  get isFresh(): boolean {
+    return this.#readMs === undefined || performance.now() - this.#readMs < FRESH_MS;
   }
 
   page(format: MetricsFormat): Promise<Page> {
@@ -48,8 +57,8 @@ export function serveMetrics(app: FastifyInstance, monitor: Administered, labels
     return { rows, counters: monitor.counters(), labels };
   };
   app.get("/metrics", { schema: { querystring: NO_QUERY } }, async (request, reply) => {
-    if (last === undefined || performance.now() - last.atMs >= FRESH_MS) last = new Scrape(read());
-    const scrape = last;
+    const scrape = last?.isFresh ? last : new Scrape(read());
+    last = scrape;
     try {
       const { body, type } = await scrape.page(formatFor(request));
       cutOffLater(reply);
