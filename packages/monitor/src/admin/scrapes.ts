@@ -1,8 +1,9 @@
 // GET /metrics: whoever scrapes, and however many at once.
 //
 // All is read out once at a time, and not again within FRESH_MS, and written once in each format: those who ask
-// meanwhile have the same bytes, however long the reactor takes. Whoever does not read them all within READ_MS is cut off, as Prometheus would give up by then. So there are
-// never more of these texts than come in that time, however slowly somebody reads.
+// meanwhile have the same bytes, however long the reactor takes. Whoever does not read them all within READ_MS is cut
+// off, as Prometheus would give up by then. So there are never more of these texts than come in that time, however
+// slowly somebody reads.
 
 import type { FastifyInstance, FastifyReply, FastifyRequest } from "fastify";
 import type { GuestLabels } from "../observe/labels.ts";
