@@ -6,7 +6,7 @@ import { linkSync, mkdirSync, renameSync, rmSync, symlinkSync, writeFileSync } f
 import { createServer, type Server, type Socket } from "node:net";
 import { join } from "node:path";
 import { type GuestPipe, Protocol, unixMessages } from "@ringway/control";
-import { closeFd, connectUnixStream, Errno, listenUnix } from "@ringway/linux";
+import { closeFd, connectUnixStream, Errno, listenUnix, type UnixType } from "@ringway/linux";
 import { beforeAll, expect, test } from "vitest";
 import { KiB, MiB, pattern, sha256 } from "../support/bytes.ts";
 import { Declined, failureOf } from "../support/declined.ts";
@@ -77,11 +77,11 @@ const { UnixConnectRequest, UnixConnectReply, UnixKind } = unixMessages;
 
 async function connect(
   path: string,
-  { kind = UnixKind.STREAM as number, timeoutMs = 0, ringBytes = 0 } = {},
+  { kind = UnixKind.STREAM as number, timeoutMs = 0, ringBytes = 0, by = guest } = {},
 ): Promise<{ pipe: GuestPipe; peer: unixMessages.UnixPeer }> {
-  const pipe = await guest.newStream(ringBytes);
-  guest.sendOpen(pipe, Protocol.UNIX_CONNECT, UnixConnectRequest.encode({ kind, timeoutMs, path }));
-  return { pipe, peer: UnixConnectReply.decode(await guest.opened(pipe)) };
+  const pipe = await by.newStream(ringBytes);
+  by.sendOpen(pipe, Protocol.UNIX_CONNECT, UnixConnectRequest.encode({ kind, timeoutMs, path }));
+  return { pipe, peer: UnixConnectReply.decode(await by.opened(pipe)) };
 }
 
 async function declined(promise: Promise<unknown>): Promise<Declined> {
@@ -294,6 +294,37 @@ test("the attach socket is refused by rule monitor under another name, and no gu
     rule: "monitor",
   });
   expect(host.monitor.counters().guests).toBe(guests);
+});
+
+test("so are sockets that a service manager has made, when their own names are gone, too", async () => {
+  const own = (name: string, type: UnixType) => {
+    const path = at(name);
+    return { path, type, fd: listenUnix(path, { type }) };
+  };
+  const [guests, admin] = [own("guests-there", "seqpacket"), own("admin-there", "stream")];
+  const rules = ["guests", "admin"].map(
+    (name) => `  - { guest: /run/${name}, host: ${at(`${name}-by-name`)}, access: connect }\n`,
+  );
+  await using there = await startMonitor(() => policyOf(`version: 1\nsockets:\n${rules.join("")}`, folder), {
+    inherited: [guests, admin],
+    guests: [{ name: "web", listen: guests.path }],
+    admin: { socket: admin.path },
+  });
+  linkSync(guests.path, at("guests-by-name"));
+  linkSync(admin.path, at("admin-by-name"));
+  rmSync(guests.path);
+  rmSync(admin.path);
+  using web = await RawGuest.attach(at("guests-by-name"));
+  for (const [name, kind] of [
+    ["guests", UnixKind.SEQPACKET],
+    ["admin", UnixKind.STREAM],
+  ] as const) {
+    expect(await declined(connect(`/run/${name}`, { kind, by: web }))).toMatchObject({
+      errno: Errno.EACCES,
+      rule: "monitor",
+    });
+  }
+  expect(there.monitor.counters().guests).toBe(1);
 });
 
 test("a full backlog is tried again until the time is over, and taken as soon as there is room", async () => {

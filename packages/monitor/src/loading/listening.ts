@@ -6,7 +6,12 @@ import type { Listening } from "./messages.ts";
 /** Throws SystemError, as listenUnix(). */
 export function listenAt(path: string, type: UnixType): Listening {
   const fd = listenUnix(path, { type });
-  return { fd, path, file: fileAt(path) };
+  return { fd, path, file: fileAt(path), isInherited: false };
+}
+
+/** What no guest may reach is known by its file, whoever made that. */
+export function inheritAt(fd: number, path: string): Listening {
+  return { fd, path, file: fileAt(path), isInherited: true };
 }
 
 /**
@@ -14,7 +19,8 @@ export function listenAt(path: string, type: UnixType): Listening {
  * there: for the microseconds between two system calls, and only by removing this one first, since a monitor takes no
  * socket over that is listened on.
  */
-export function removeSocketFile({ path, file }: Listening): boolean {
+export function removeSocketFile({ path, file, isInherited }: Listening): boolean {
+  if (isInherited) return false;
   return file !== undefined && fileAt(path) === file && unlinkat(AT_FDCWD, path, false) === 0;
 }
 

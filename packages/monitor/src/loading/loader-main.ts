@@ -5,7 +5,7 @@ import { inCalls, threadLoaded } from "@ringway/linux";
 import { openRoots } from "../disk/roots.ts";
 import { openVmMemory } from "../links/vm-memory.ts";
 import { compilePolicy } from "../policy/compiled/compile.ts";
-import { listenAt, removeSocketFile } from "./listening.ts";
+import { inheritAt, listenAt, removeSocketFile } from "./listening.ts";
 import {
   type FromLoader,
   type LoadedPolicy,
@@ -42,6 +42,9 @@ function answer(question: LoaderQuestion): unknown {
     case "listen":
       at(question.path);
       return listenAt(question.path, question.type);
+    case "inherit":
+      at(question.path);
+      return inheritAt(question.fd, question.path);
     case "open-vm-memory":
       return openVmMemory(question.memory, question.bytes, at);
     case "unlink":

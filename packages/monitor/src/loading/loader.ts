@@ -121,6 +121,11 @@ export class Loader {
     return this.#ask({ kind: "listen", path, type });
   }
 
+  /** One that is listened on already. Throws NoAnswerError. */
+  inherit(fd: number, path: string): Promise<Listening> {
+    return this.#ask({ kind: "inherit", fd, path });
+  }
+
   /** Removes the socket's file where it is still its own. */
   async unlink(listening: Listening): Promise<void> {
     // A monitor without its loader ends: there is nobody left to keep from waiting.

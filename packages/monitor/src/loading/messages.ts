@@ -21,6 +21,8 @@ export interface Listening {
   readonly fd: number;
   readonly path: string;
   readonly file: string | undefined;
+  /** A service manager made it: the file stays, whose it is. */
+  readonly isInherited: boolean;
 }
 
 export interface LoaderAnswers {
@@ -35,6 +37,8 @@ export interface LoaderAnswers {
   /** What is wrong with its roots. */
   readonly judge: readonly RootProblem[];
   readonly listen: Listening;
+  /** A socket that is listened on already, with its file. */
+  readonly inherit: Listening;
   /** A VM's memory, ready to be mapped. */
   readonly "open-vm-memory": OpenMemory;
   /** Removes a socket's file where it is still that one: whether it was. */
@@ -60,6 +64,7 @@ export type LoaderQuestion =
   | { readonly kind: "open"; readonly policy: Policy; readonly kept: readonly KeptPlace[] }
   | { readonly kind: "judge"; readonly policy: Policy; readonly kept: readonly KeptPlace[] }
   | { readonly kind: "listen"; readonly path: string; readonly type: UnixType }
+  | { readonly kind: "inherit"; readonly fd: number; readonly path: string }
   | { readonly kind: "open-vm-memory"; readonly memory: string | number; readonly bytes: number }
   /** Sets a word, where there is one, when it is through: for a caller that cannot wait for an answer. */
   | { readonly kind: "unlink"; readonly listening: Listening; readonly done?: Int32Array };

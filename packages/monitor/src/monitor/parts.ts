@@ -177,8 +177,7 @@ async function listen(
   type: UnixType = "seqpacket",
 ): Promise<Listening> {
   const found = inherited.find((socket) => socket.path === resolve(path) && socket.type === type);
-  const listening =
-    found === undefined ? await loader.listen(path, type) : { fd: found.fd, path, file: undefined };
+  const listening = await (found === undefined ? loader.listen(path, type) : loader.inherit(found.fd, path));
   undo.add(() => stopListening(loader, listening));
   return listening;
 }
