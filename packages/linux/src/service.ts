@@ -26,7 +26,6 @@ const sendtoCall = libcCall("sendto", "intptr_t", [
 ]);
 const getsocknameCall = libcCall("getsockname", "int", ["int", "uintptr_t", "uintptr_t"]);
 const getsockoptCall = libcCall("getsockopt", "int", ["int", "int", "int", "uintptr_t", "uintptr_t"]);
-const listenCall = libcCall("listen", "int", ["int", "int"]);
 
 const F_SETFD = 2;
 const FD_CLOEXEC = 1;
@@ -34,8 +33,6 @@ const SOL_SOCKET = 1;
 const SO_TYPE = 3;
 const SO_ACCEPTCONN = 30;
 const MSG_NOSIGNAL = 0x4000;
-/** As listenUnix() has it. */
-const BACKLOG = 64;
 
 // struct sockaddr_un: family u16 | path 108; one of the abstract kind begins with a NUL and has none at its end
 const pathOffset = 2;
@@ -55,7 +52,8 @@ export interface InheritedSocket {
 
 /**
  * What listens at `fd`, close-on-exec and non-blocking from now on; undefined for what is no listening Unix socket of
- * a type that connects, or has no path. Throws SystemError where its flags cannot be set.
+ * a type that connects, or has no path. How many may wait in its queue is for who has made it to say. Throws
+ * SystemError where its flags cannot be set.
  */
 export function inheritedSocket(fd: number): InheritedSocket | undefined {
   if (optionOf(fd, SO_ACCEPTCONN) !== 1) return undefined;
@@ -67,7 +65,6 @@ export function inheritedSocket(fd: number): InheritedSocket | undefined {
   check(setNonBlocking(fd, true), "fcntl", path);
   // A kernel that cannot refuse them says so; that is no reason not to serve.
   refuseDescriptors(fd);
-  check(outcome(listenCall(fd, BACKLOG)), "listen", path);
   return { fd, path, type };
 }
 

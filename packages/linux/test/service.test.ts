@@ -7,6 +7,7 @@ import { expect, onTestFinished, test } from "vitest";
 import {
   closeFd,
   connectUnix,
+  connectUnixStream,
   Errno,
   inheritedSocket,
   isNonBlocking,
@@ -36,6 +37,22 @@ test("a socket that listens is known by its path and type, and made not to wait;
   const tcp = (web as unknown as { _handle: { fd: number } })._handle.fd;
   expect([near, far, client, file, tcp, 9999].map(inheritedSocket)).toEqual(Array(6).fill(undefined));
   for (const fd of [near, far, client, file]) closeFd(fd);
+});
+
+test("its queue stays as long as whoever has made it wants", () => {
+  const path = join(temporaryDirectory(), "queue");
+  const fd = listenUnix(path, { type: "stream", backlog: 2 });
+  onTestFinished(() => void closeFd(fd));
+  inheritedSocket(fd);
+  const waiting: number[] = [];
+  // More than the queue of listenUnix() has as a rule.
+  while (waiting.length < 100) {
+    const client = connectUnixStream(path);
+    if (client < 0) break;
+    waiting.push(client);
+  }
+  for (const client of waiting) closeFd(client);
+  expect(waiting).toHaveLength(3);
 });
 
 // That words come, whole, is shown where a monitor says them (packages/cli/test/service.test.ts).
