@@ -29,6 +29,7 @@ it.each<[what: string, make: () => unknown]>([
   ["its ping", () => new MessageStream({ codec, ping: { everyMs: 1, answerMs: 1, message, ...wrong } }, 0)],
   ["a connection", () => new Connection(new PassThrough(), { codec, ...wrong })],
   ["peers", () => new Peers({ codec, ...wrong })],
+  ["their bans", () => new Peers({ codec, banMs: wrong })],
   ["their back-off", () => new BackOff(wrong)],
   ["channels", () => new Channels({ queue: () => true, ...wrong })],
 ])("%s has no option that is misspelt", (_, make) => {

@@ -32,6 +32,18 @@ const MOST_BANS = 10_000;
 const MOST_NAME_BYTES = 255;
 const MOST_MS = 2 ** 53 - 1;
 
+/** All of them, as the type says. */
+const REASONS: Readonly<Record<Ending["reason"], true>> = {
+  Closed: true,
+  EndOfStream: true,
+  Malformed: true,
+  Stale: true,
+  Refused: true,
+  Timeout: true,
+  Io: true,
+  Thrown: true,
+};
+
 /** As that of a stream. */
 const CONNECT_TIMEOUT_MS = 5000;
 
@@ -116,7 +128,10 @@ export class Peers<M> implements AsyncDisposable {
     const { maxConnections = 1000, maxPerAddress = 100, banMs = {} } = options;
     requireWhole("maxConnections", maxConnections, 0, 2 ** 31);
     requireWhole("maxPerAddress", maxPerAddress, 0, 2 ** 31);
-    for (const [reason, ms] of Object.entries(banMs)) requireWhole(`banMs.${reason}`, ms, 0, MOST_MS);
+    for (const [reason, ms] of Object.entries(banMs)) {
+      requireReason(reason);
+      requireWhole(`banMs.${reason}`, ms, 0, MOST_MS);
+    }
     // These look at what they take: their errors are to be met here, and not at the first connection.
     new MessageStream(ofStream(options), 0);
     new BackOff(options.backOff);
@@ -365,6 +380,12 @@ const isShort = (name: string): boolean =>
 function requireName(name: string): string {
   if (typeof name === "string" && name !== "" && isShort(name)) return name;
   throw new RangeError(`a name is a string of 1 to ${MOST_NAME_BYTES} bytes`);
+}
+
+function requireReason(reason: string): void {
+  if (Object.hasOwn(REASONS, reason)) return;
+  const known = Object.keys(REASONS).join(", ");
+  throw new TypeError(`there is no option ${JSON.stringify(reason)}; those that there are: ${known}`);
 }
 
 function requireWhole(name: string, value: number, least: number, most: number): void {
