@@ -6,14 +6,22 @@ import { spawnSync } from "node:child_process";
 import { existsSync, readFileSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { Guest } from "@ringway/guest";
-import { AdminClient } from "@ringway/monitor";
-import { describe, expect, it, onTestFinished } from "vitest";
+import { AdminClient, createLogger } from "@ringway/monitor";
+import { describe, expect, it, onTestFinished, vi } from "vitest";
 import { LOADED_MS, type Program } from "../../../test/support/processes.ts";
 import { RINGWAY, ROOT, start } from "../../../test/support/ringway.ts";
 import { temporaryFolder } from "../../../test/support/temporary.ts";
 import { until } from "../../../test/support/wait.ts";
+import { ServiceManager } from "../src/service/manager.ts";
 
 const has = (program: string): boolean => spawnSync(program, ["--version"]).status === 0;
+
+interface ServiceOptions {
+  readonly notify?: string;
+  readonly watchdogUs?: number;
+  /** In place of a monitor. */
+  readonly command?: readonly string[];
+}
 
 class Service {
   readonly folder: string = temporaryFolder("service");
@@ -25,7 +33,7 @@ class Service {
 
   constructor(
     sockets: readonly (readonly [type: string, file: string, name: string])[],
-    { notify = "notify", watchdogUs }: { readonly notify?: string; readonly watchdogUs?: number } = {},
+    { notify = "notify", watchdogUs, command }: ServiceOptions = {},
   ) {
     writeFileSync(this.policy, "version: 1\n");
     const at = notify.startsWith("@") ? notify : join(this.folder, notify);
@@ -33,7 +41,7 @@ class Service {
     const spec = JSON.stringify({ sockets: made, notify: at, watchdogUs });
     const monitor = ["monitor", "--policy", this.policy, "--listen", this.guests, "--admin", this.admin];
     const fixture = join(ROOT, "test/fixtures/service-manager.py");
-    this.program = start(["python3", fixture, spec, process.execPath, RINGWAY, ...monitor]);
+    this.program = start(["python3", fixture, spec, ...(command ?? [process.execPath, RINGWAY, ...monitor])]);
     onTestFinished(async () => {
       const { pid } = JSON.parse(this.program.lines[0] ?? "{}") as { pid?: number };
       try {
@@ -53,15 +61,19 @@ class Service {
   /** The next word, after those that were heard, which begins so. */
   async said(begin: string): Promise<readonly string[]> {
     for (;;) {
-      const line = await this.#next();
-      const { said } = JSON.parse(line) as { said?: string[] };
-      if (said?.[0]?.startsWith(begin)) return said;
+      const said = await this.next();
+      if (said[0]?.startsWith(begin)) return said;
     }
   }
 
-  async #next(): Promise<string> {
-    const at = this.#heard++;
-    return await until("a word of the monitor", () => this.program.lines[at], LOADED_MS);
+  /** The next word. */
+  async next(): Promise<readonly string[]> {
+    for (;;) {
+      const at = this.#heard++;
+      const line = await until("a word of the monitor", () => this.program.lines[at], LOADED_MS);
+      const { said } = JSON.parse(line) as { said?: string[] };
+      if (said !== undefined) return said;
+    }
   }
 }
 
@@ -93,6 +105,8 @@ describe("a monitor under a service manager", () => {
     expect(await service.said("STOPPING=1")).toEqual([
       "STOPPING=1",
       "STATUS=stops, by SIGTERM: transfers may finish",
+      // 5 seconds for the drain, and what the end takes.
+      "EXTEND_TIMEOUT_USEC=10000000",
     ]);
     await service.program.line('"code": 0', LOADED_MS);
     expect([statSync(service.guests).ino, existsSync(service.admin)]).toEqual([before, true]);
@@ -150,6 +164,48 @@ describe("a monitor under a service manager", () => {
       expect(existsSync(socket)).toBe(true);
     },
   );
+});
+
+describe("what a service manager is told", () => {
+  /** Of this process, each 10 ms; and whoever hears it. */
+  async function told(): Promise<{ readonly service: Service; readonly manager: ServiceManager }> {
+    const service = new Service([], { command: ["sleep", "600"] });
+    await service.program.line('"pid"', LOADED_MS);
+    vi.stubEnv("NOTIFY_SOCKET", join(service.folder, "notify"));
+    vi.stubEnv("WATCHDOG_USEC", "20000");
+    onTestFinished(() => void vi.unstubAllEnvs());
+    return { service, manager: ServiceManager.ofProcess(createLogger("silent", { write() {} }))! };
+  }
+
+  it("is no life while the reactor does not answer, and life all along the drain, when it answers no more", async () => {
+    const { service, manager } = await told();
+    let pulses = 0;
+    let answer = (): void => {};
+    const hung = new Promise<void>((resolve) => {
+      answer = resolve;
+    });
+    manager.ready("serves", async () => {
+      if (++pulses === 3) await hung;
+      if (pulses > 3) throw new Error("the monitor is closed");
+    });
+    await until("a pulse that hangs", () => pulses === 3);
+    // Five times as long as there is between two.
+    await manager.reloads(async () => void (await new Promise((resolve) => setTimeout(resolve, 50))));
+    const first = ["READY=1", "WATCHDOG=1", "WATCHDOG=1", "RELOADING=1", "READY=1"];
+    for (const begin of first) expect((await service.next())[0]).toBe(begin);
+    answer();
+    expect(await service.next()).toEqual(["WATCHDOG=1"]);
+    manager.stopping("stops", 60_000);
+    expect(await service.next()).toEqual(["STOPPING=1", "STATUS=stops", "EXTEND_TIMEOUT_USEC=65000000"]);
+    for (let i = 0; i < 3; i++) expect(await service.next()).toEqual(["WATCHDOG=1"]);
+  });
+
+  it("has an end where reading again throws, and says why", async () => {
+    const { service, manager } = await told();
+    await manager.reloads(() => Promise.reject(new Error("no such thing")));
+    await service.said("RELOADING=1");
+    expect((await service.said("READY=1"))[1]).toBe("STATUS=; what it read last was refused: no such thing");
+  });
 });
 
 const SYSTEMD = existsSync("/run/systemd/system") && process.getuid!() === 0;

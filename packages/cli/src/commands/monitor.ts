@@ -65,7 +65,7 @@ async function serveGuests(
   const monitor = await Promise.race([beginning, asked.stop]);
   if (typeof monitor === "string") {
     log.info({ signal: monitor, drainMs: 0 }, "stopping");
-    manager?.stopping(`stops, by ${monitor}, before it was ready`);
+    manager?.stopping(`stops, by ${monitor}, before it was ready`, BEGIN_END_MS);
     await within(stopEarly(beginning), BEGIN_END_MS);
     return Exit.OK;
   }
@@ -88,7 +88,8 @@ async function serveGuests(
   const why = await Promise.race([asked.stop, byOperator, failed]);
   const end = typeof why === "string" ? { signal: why, drainMs } : { drainMs: why.drainMs ?? drainMs };
   log.info(end, "stopping");
-  manager?.stopping(`stops, by ${typeof why === "string" ? why : "the operator"}: transfers may finish`);
+  const by = typeof why === "string" ? why : "the operator";
+  manager?.stopping(`stops, by ${by}: transfers may finish`, end.drainMs);
   await Promise.race([monitor.close({ drainMs: end.drainMs }), failed]);
   await learning?.end();
   return Exit.OK;

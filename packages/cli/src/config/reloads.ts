@@ -57,7 +57,12 @@ export class Reloads {
 
   /** Resolves once it is over, with what of it was refused. */
   ask(): Promise<string | undefined> {
-    const mine = this.#last.then(() => this.#reload());
+    const mine = this.#last
+      .then(() => this.#reload())
+      .catch((error: Error) => {
+        this.#log.error({ err: error }, `SIGHUP: not all was read again: ${error.message}`);
+        return error.message;
+      });
     this.#last = mine;
     return mine;
   }

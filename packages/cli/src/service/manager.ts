@@ -5,17 +5,21 @@
 //                             └── stopping() ──> STOPPING
 //
 // It is alive where the reactor's thread has answered a question, which takes a turn of its loop, and this thread has
-// sent the word: a monitor of which one stands still is ended and started anew. Nothing here waits: a word for which
-// the manager has no room is sent again.
+// sent the word: a monitor of which one stands still is ended and started anew. Once it stops, the reactor answers no
+// more, and the end has a limit of its own: what the drain may take and a little more, which the manager is told, so
+// that its own limit cuts no drain off. Nothing here waits: a word for which the manager has no room is sent again.
 
 import { Errno, errnoMessage, sendUnixDatagram } from "@ringway/linux";
 import type { Logger } from "pino";
 import { plain } from "../admin/text.ts";
+import { errorLine } from "../errors.ts";
 
 /** How soon a word is sent again for which there was no room. */
 const AGAIN_MS = 100;
 /** Words that wait: more, and nobody reads them. */
 const WAITING_MAX = 16;
+/** What the end may take beside the drain: threads, what is learned, lines that are not out yet. */
+const END_MS = 5000;
 
 export class ServiceManager {
   readonly #socket: string;
@@ -50,27 +54,35 @@ export class ServiceManager {
     if (this.#aliveMs !== undefined) void this.#live(this.#aliveMs, pulse);
   }
 
-  /** `work` resolves with what is to be said of it, where it did not go well. */
+  /** `work` resolves with what is to be said of it, where it did not go well; an error of it is said as well. */
   async reloads(work: () => Promise<string | undefined>): Promise<void> {
     this.#reloads++;
     const atUs = process.hrtime.bigint() / 1000n;
     this.#send(`RELOADING=1\nMONOTONIC_USEC=${atUs}\nSTATUS=reading its files again`);
-    const problem = await work();
+    const problem = await work().catch((error: unknown) => {
+      this.#log.error({ err: error }, `reading the files again failed: ${errorLine(error)}`);
+      return errorLine(error);
+    });
     this.#reloads--;
     if (this.#reloads > 0 || this.#isStopping) return;
     const refused = problem === undefined ? "" : `; what it read last was refused: ${plain(problem)}`;
     this.#send(`READY=1\nSTATUS=${this.#status}${refused}`);
   }
 
-  stopping(why: string): void {
+  /** `drainMs`: how long that may take, beside the end itself. */
+  stopping(why: string, drainMs: number): void {
     this.#isStopping = true;
-    this.#send(`STOPPING=1\nSTATUS=${plain(why)}`);
+    const mayTakeUs = (drainMs + END_MS) * 1000;
+    this.#send(`STOPPING=1\nSTATUS=${plain(why)}\nEXTEND_TIMEOUT_USEC=${mayTakeUs}`);
+    if (this.#aliveMs !== undefined) void this.#live(this.#aliveMs, async () => {});
   }
 
   async #live(everyMs: number, pulse: () => Promise<unknown>): Promise<void> {
+    const wasStopping = this.#isStopping;
     try {
-      for (;;) {
+      while (wasStopping === this.#isStopping) {
         await pulse();
+        if (wasStopping !== this.#isStopping) return;
         if (this.#waiting.length === 0) this.#send("WATCHDOG=1");
         await new Promise((resolve) => setTimeout(resolve, everyMs).unref());
       }
