@@ -2,6 +2,7 @@
 // and of an --admin that leads elsewhere. One monitor with a real guest, and a machine whose hypervisor never comes.
 
 import { once } from "node:events";
+import { createServer as createHttpServer } from "node:http";
 import { createServer } from "node:net";
 import { join } from "node:path";
 import { Guest } from "@ringway/guest";
@@ -73,6 +74,57 @@ describe("the name of an attach socket", () => {
     expect(await admin("kill", "nope")).toMatchObject({
       code: 1,
       stderr: "ringway: there is no guest nope\n",
+    });
+  });
+});
+
+/** A monitor's admin API as guests leave and others cannot be ended, which no real one does at a word. */
+async function answering(path: string, answers: Readonly<Record<string, readonly [number, unknown]>>) {
+  const asked: string[] = [];
+  const server = createHttpServer(({ method, url }, response) => {
+    const what = `${method} ${url}`;
+    asked.push(what);
+    const [status, body] = answers[what] ?? [404, { error: "there is no such", code: "ENOENT" }];
+    response.writeHead(status, { "content-type": "application/json" }).end(JSON.stringify(body));
+  }).listen(path);
+  onTestFinished(() => void server.close());
+  await once(server, "listening");
+  return asked;
+}
+
+describe("guests of a name of whom some leave meanwhile", () => {
+  const listed = ["1-1", "1-2", "1-3"].map((id) => ({ id, tenant: "web", name: `web-${id}` }));
+  const list = {
+    "GET /v1/tenants": [200, { items: [{ name: "web" }] }],
+    "GET /v1/guests?limit=1000": [200, { items: listed }],
+  } as const;
+
+  it("are ended all the same by kill, which says at the end who has not been", async () => {
+    const path = at("leaving.sock");
+    const ended = { "DELETE /v1/guests/1-3": [200, {}] } as const;
+    const asked = await answering(path, {
+      ...list,
+      ...ended,
+      "DELETE /v1/guests/1-2": [500, { error: "no way", code: "ERR_INTERNAL" }],
+    });
+    expect(await inProcess("kill", "web", "--admin", path)).toEqual({
+      code: 1,
+      stdout: "",
+      stderr: "ringway: 1 of 3 guests of web have not been ended: 1-2: no way\n",
+    });
+    expect(asked).toContain("DELETE /v1/guests/1-3");
+    const other = at("left.sock");
+    await answering(other, { ...list, ...ended });
+    expect(await inProcess("kill", "web", "--admin", other)).toMatchObject({ stdout: "web: ended\n" });
+  });
+
+  it("have no streams in ps any more", async () => {
+    const path = at("left-streams.sock");
+    await answering(path, { ...list, "GET /v1/streams?limit=1000&guest=1-2": [200, { items: [] }] });
+    expect(await inProcess("ps", "web", "--streams", "--json", "--admin", path)).toEqual({
+      code: 0,
+      stdout: "[]\n",
+      stderr: "",
     });
   });
 });

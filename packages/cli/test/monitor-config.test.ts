@@ -296,38 +296,42 @@ adminHttp: localhost:9000
     expect(good.stdout).toContain(`${files.config}: ok (1 guest, 0 VMs)\n${files.at("all.yaml")}: ok (`);
   });
 
-  it("--check tells of folders that are not there, and of memories that no machine can have", async () => {
+  it("--check tells of folders that are none or not there yet, and of memories that no machine can have", async () => {
     const files = new Files();
     files.write({
       "all.yaml": "version: 1\n",
+      file: "",
       odd: "x".repeat(1000),
       "ringway.yaml": `version: 1
 policy: all.yaml
-guests: [{ name: web, listen: none/web.sock }]
+guests: [{ name: web, listen: none/web.sock }, { name: two, listen: file/x }, { name: loop, listen: loop/x }]
 audit: none/audit.log
 admin: admin.sock
 adminHttp: 127.0.0.1:9000
 adminToken: token
 vms:
   - { name: one, memory: none/one.mem, doorbell: one.sock }
-  - { name: two, memory: odd, doorbell: none/two.sock }
-  - { name: three, memory: new.mem, doorbell: three.sock }
+  - { name: four, memory: odd, doorbell: four.sock }
+  - { name: three, memory: new.mem, doorbell: none/three.sock }
 `,
     });
+    symlinkSync("loop", files.at("loop"));
     const { code, stdout, stderr } = await inProcess("monitor", "--config", files.config, "--check");
     const none = files.at("none");
     expect(stderr.split("\n")).toEqual([
-      `${files.config}: the attach socket of web: its folder does not exist: ${none}`,
-      `${files.config}: the audit file: its folder does not exist: ${none}`,
-      `${files.config}: the doorbell of two: its folder does not exist: ${none}`,
-      `${files.config}: the memory of one: its folder does not exist: ${none}`,
-      `${files.config}: the memory of two: ${files.at("odd")} has 1000 bytes: expected a power of two from 1MiB to 4GiB`,
+      `${files.config}: the attach socket of two: ${files.at("file")} is no folder`,
+      expect.stringMatching(/: the attach socket of loop: its folder cannot be looked at: ELOOP: /),
+      `${files.config}: the memory of one: its folder is not there yet: ${none}`,
+      `${files.config}: the memory of four: ${files.at("odd")} has 1000 bytes: expected a power of two from 1MiB to 4GiB`,
       `${files.config}: the admin token: there is no file ${files.at("token")}`,
       "",
     ]);
     expect(stdout).toContain(
       `${files.at("new.mem")}: is not there yet, and is made at the start, for three\n`,
     );
+    for (const what of ["the attach socket of web", "the audit file", "the doorbell of three"]) {
+      expect(stdout).toContain(`${what}: its folder is not there yet: ${none}\n`);
+    }
     expect([code, existsSync(files.at("new.mem"))]).toEqual([1, false]);
   });
 

@@ -104,6 +104,16 @@ export async function guestsOf(client: AdminClient, guest: string): Promise<List
   }
 }
 
+/** What is asked of somebody who was listed a moment ago: undefined where nobody is there any more. */
+export async function unlessGone<T>(asked: Promise<T>): Promise<T | undefined> {
+  try {
+    return await asked;
+  } catch (error) {
+    if (error instanceof AdminError && error.status === 404) return undefined;
+    throw error;
+  }
+}
+
 /** Of one guest, as guestsOf() has it, or of all. */
 export async function allStreams(
   client: AdminClient,
@@ -112,8 +122,10 @@ export async function allStreams(
   if (guest === undefined) return await all((after) => client.streams({ limit: PAGE, ...after }));
   const { items, isCut } = await guestsOf(client, guest);
   const lists: Listed<StreamStatus>[] = [];
-  for (const { id } of items)
-    lists.push(await all((after) => client.streams({ limit: PAGE, guest: id, ...after })));
+  for (const { id } of items) {
+    const list = await unlessGone(all((after) => client.streams({ limit: PAGE, guest: id, ...after })));
+    if (list !== undefined) lists.push(list);
+  }
   return { items: lists.flatMap((list) => list.items), isCut: isCut || lists.some((list) => list.isCut) };
 }
 

@@ -1,7 +1,7 @@
 // ringway kill: ends guests and streams of a running monitor.
 
-import type { AdminClient } from "@ringway/monitor";
-import { guestsOf, withAdmin } from "../admin/client.ts";
+import { type AdminClient, AdminError } from "@ringway/monitor";
+import { guestsOf, unlessGone, withAdmin } from "../admin/client.ts";
 import { plain } from "../admin/text.ts";
 import { Exit, Failure, failureOf } from "../errors.ts";
 
@@ -29,9 +29,23 @@ export async function kill(
   return code;
 }
 
-/** All of an attach socket, where it is the name of one. */
+/**
+ * All of an attach socket, where it is the name of one. Who has left by itself has ended; where the monitor does not
+ * end one, it is asked for the others all the same.
+ */
 async function endGuests(client: AdminClient, target: string): Promise<void> {
   const { items } = await guestsOf(client, target);
   if (items.length === 0) throw new Failure(`nobody is there of ${plain(target)}`);
-  for (const { id } of items) await client.closeGuest(id);
+  const failures: string[] = [];
+  for (const { id } of items) {
+    try {
+      await unlessGone(client.closeGuest(id));
+    } catch (error) {
+      if (!(error instanceof AdminError)) throw error;
+      failures.push(plain(`${id}: ${error.message}`));
+    }
+  }
+  if (failures.length === 0) return;
+  const many = `${failures.length} of ${items.length} guests of ${plain(target)}`;
+  throw new Failure(`${many} have not been ended: ${failures[0]}`);
 }

@@ -1,7 +1,7 @@
 // ringway monitor --check: what is wrong with the file of --config and with the policies, and no monitor. The file
 // itself has been read by then.
 
-import { statSync } from "node:fs";
+import { type BigIntStats, statSync } from "node:fs";
 import { dirname } from "node:path";
 import {
   isVmMemorySize,
@@ -15,7 +15,7 @@ import {
 import { defaultAdminSocket } from "../admin/socket.ts";
 import { keptFiles } from "../config/kept.ts";
 import { hasGuests, type MonitorCommandOptions, requireVms } from "../config/options.ts";
-import { Exit, Failure } from "../errors.ts";
+import { Exit, errorLine, Failure } from "../errors.ts";
 import { plural } from "../numbers.ts";
 import { checkPolicy } from "./policy.ts";
 
@@ -33,9 +33,12 @@ export async function checkMonitor(options: MonitorCommandOptions): Promise<numb
   const ofPolicy = await machinesOf(policy, loader);
   kept.push(...(ofPolicy ?? []).flatMap(placesOfVm));
   let code: number = Exit.OK;
-  for (const problem of placeProblems(options, [...vms, ...(ofPolicy ?? [])])) {
-    console.error(`${config ?? "ringway"}: ${problem}`);
-    code = Exit.FAILED;
+  for (const { text, isProblem } of placesFound(options, [...vms, ...(ofPolicy ?? [])])) {
+    if (!isProblem) console.log(text);
+    else {
+      console.error(`${config ?? "ringway"}: ${text}`);
+      code = Exit.FAILED;
+    }
   }
   for (const file of new Set([policy, ...own])) {
     try {
@@ -57,8 +60,14 @@ interface Machine {
   readonly doorbell: string;
 }
 
-/** Folders that are not there, and memories that no machine can have. */
-function placeProblems(options: MonitorCommandOptions, machines: readonly Machine[]): string[] {
+/** Of a place: what keeps the monitor from starting, or what only is not there yet. */
+interface Found {
+  readonly text: string;
+  readonly isProblem: boolean;
+}
+
+/** Folders that are none, files that are not there, and memories that no machine can have. */
+function placesFound(options: MonitorCommandOptions, machines: readonly Machine[]): Found[] {
   const { listen, guests, audit, admin } = options;
   const files = [
     ...(listen === undefined ? [] : [["the attach socket", listen]]),
@@ -69,37 +78,54 @@ function placeProblems(options: MonitorCommandOptions, machines: readonly Machin
   ] as const;
   const token = admin?.http?.tokenFile;
   return [
-    ...files.flatMap(([what, path]) => folderProblem(what!, path!)),
-    ...machines.flatMap(({ name, memory }) =>
-      typeof memory === "string" ? memoryProblem(name, memory) : [],
-    ),
-    ...(token === undefined || isThere(token) ? [] : [`the admin token: there is no file ${token}`]),
+    ...files.flatMap(([what, path]) => folderFound(what!, path!)),
+    ...machines.flatMap(({ name, memory }) => (typeof memory === "string" ? memoryFound(name, memory) : [])),
+    ...(token === undefined ? [] : tokenFound(token)),
   ];
 }
 
-function folderProblem(what: string, path: string): string[] {
+/** Who makes the sockets of a service makes the folder, too, and that of its logs: at its start, if not before. */
+function folderFound(what: string, path: string): Found[] {
   const folder = dirname(path);
+  const found = lookedAt(folder);
+  if (typeof found === "string") return [problem(`${what}: its folder cannot be looked at: ${found}`)];
+  if (found?.isDirectory()) return [];
+  if (found !== undefined) return [problem(`${what}: ${folder} is no folder`)];
   // That of the usual admin socket is made.
-  if (isThere(folder) || path === defaultAdminSocket()) return [];
-  return [`${what}: its folder does not exist: ${folder}`];
+  if (path === defaultAdminSocket()) return [];
+  return [{ text: `${what}: its folder is not there yet: ${folder}`, isProblem: false }];
 }
 
-function memoryProblem(name: string, memory: string): string[] {
-  const found = statSync(memory, { throwIfNoEntry: false, bigint: true });
+function memoryFound(name: string, memory: string): Found[] {
+  const what = `the memory of ${name}`;
+  const found = lookedAt(memory);
+  if (typeof found === "string") return [problem(`${what} cannot be looked at: ${found}`)];
   if (found === undefined) {
-    const problems = folderProblem(`the memory of ${name}`, memory);
-    if (problems.length === 0)
-      console.log(`${memory}: is not there yet, and is made at the start, for ${name}`);
-    return problems;
+    const folder = folderFound(what, memory).map(({ text }) => problem(text));
+    const text = `${memory}: is not there yet, and is made at the start, for ${name}`;
+    return folder.length > 0 ? folder : [{ text, isProblem: false }];
   }
   // An empty one is made anew.
   if (found.isFile() && (found.size === 0n || isVmMemorySize(Number(found.size)))) return [];
-  const what = found.isFile() ? `has ${found.size} bytes: expected ${VM_MEMORY_EXPECTED}` : "is not a file";
-  return [`the memory of ${name}: ${memory} ${what}`];
+  const why = found.isFile() ? `has ${found.size} bytes: expected ${VM_MEMORY_EXPECTED}` : "is not a file";
+  return [problem(`${what}: ${memory} ${why}`)];
 }
 
-function isThere(path: string): boolean {
-  return statSync(path, { throwIfNoEntry: false, bigint: true }) !== undefined;
+function tokenFound(token: string): Found[] {
+  const found = lookedAt(token);
+  if (typeof found === "string") return [problem(`the admin token cannot be looked at: ${found}`)];
+  return found === undefined ? [problem(`the admin token: there is no file ${token}`)] : [];
+}
+
+const problem = (text: string): Found => ({ text, isProblem: true });
+
+/** Undefined: it is not there; a string: why nobody can say. */
+function lookedAt(path: string): BigIntStats | string | undefined {
+  try {
+    return statSync(path, { throwIfNoEntry: false, bigint: true });
+  } catch (error) {
+    return errorLine(error);
+  }
 }
 
 /** Those that a policy serves; undefined: it is bad, as its report will say. */
