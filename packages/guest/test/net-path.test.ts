@@ -220,7 +220,7 @@ same([
     async (api) => {
       let called = 0;
       const result = await serving(api, [at("app"), 3, () => called++], () =>
-        lstatSync(at("app")).isSocket(),
+        lstatSync(at("app"), { bigint: true }).isSocket(),
       );
       return [result, called];
     },
@@ -255,7 +255,7 @@ same([
         // From Node 24 on its own takes all other bits away.
         const compared = NODE_MAJOR >= 24 ? bits : 0o777;
         await serving(api, [{ path: at("app"), ...options }], () =>
-          modes.push(lstatSync(at("app")).mode & compared),
+          modes.push(Number(lstatSync(at("app"), { bigint: true }).mode) & compared),
         );
       }
       return modes;

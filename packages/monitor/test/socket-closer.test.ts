@@ -9,7 +9,7 @@ import { SocketCloser } from "../src/links/socket-closer.ts";
 
 const isOpen = (fd: number): boolean => {
   try {
-    fstatSync(fd);
+    fstatSync(fd, { bigint: true });
     return true;
   } catch {
     return false;

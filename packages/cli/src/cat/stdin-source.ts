@@ -46,7 +46,7 @@ export class StdinSource implements Source {
   constructor(options: StdinOptions) {
     this.#options = options;
     this.#pacer = new Pacer(this);
-    this.#isFile = fstatSync(0).isFile();
+    this.#isFile = fstatSync(0, { bigint: true }).isFile();
     this.#isRaw = options.keys && this.#stdin.isTTY === true;
     this.#stdin.pause();
     this.#stdin.on("data", this.#read);
