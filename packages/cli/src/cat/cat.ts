@@ -266,7 +266,7 @@ export class CatRun implements House, PeerHandler {
     try {
       other = await dial(this, target);
     } catch (error) {
-      this.say(`${target.text}: ${errorLine(error)}`);
+      if (!this.signal.aborted) this.#lost(`${target.text}: ${errorLine(error)}`);
       stream.destroy();
       return;
     } finally {
@@ -304,9 +304,13 @@ export class CatRun implements House, PeerHandler {
     if (droppedOut > 0)
       this.say(`${label}: went without ${droppedOut} chunks, since it did not read (--slow drop)`);
     if (error === undefined || this.signal.aborted) this.tell(`${label}: closed`);
-    else if (this.options.again.failed || this.options.always.length > 0)
-      this.say(`${label}: ${errorLine(error)}`);
-    else this.fail(`${label}: ${errorLine(error)}`);
+    else this.#lost(`${label}: ${errorLine(error)}`);
+  }
+
+  /** A connection. Who goes on, with -R or -L, has not failed. */
+  #lost(text: string): void {
+    if (this.options.again.failed || this.options.always.length > 0) this.say(text);
+    else this.fail(text);
   }
 
   #dropIdle(idleMs: number): void {

@@ -1,7 +1,7 @@
-// The words and options of `ringway cat` as they were typed: read, and checked against each other.
+// The words and options of `ringway cat` as they were typed: read; refusals.ts has what does not
+// fit each other.
 
 import { randomInt } from "node:crypto";
-import { UsageError } from "../errors.ts";
 import type { Family } from "./network.ts";
 import type { CatOptions, UdpOptions } from "./options.ts";
 import { type ListenPlace, listenPlaceOf, type Target, targetOf } from "./places.ts";
@@ -61,9 +61,10 @@ const RANDOM_SIZES: Range = [1, 1450];
 const FIXED_BYTES = 64 * 1024;
 /** Of UDP: what fits in a frame of most networks. */
 const DATAGRAM_BYTES = 1400;
+/** The largest of IPv4. */
+export const DATAGRAM_MAX = 65_507;
 
 export function optionsOf(words: readonly string[], typed: TypedCat): CatOptions {
-  refuse(words, typed);
   const { forward, exec, chunk } = typed;
   const carries = forward !== "none" || exec !== undefined;
   const udp = udpOf(typed);
@@ -71,10 +72,13 @@ export function optionsOf(words: readonly string[], typed: TypedCat): CatOptions
   const withTls = <T extends Target | ListenPlace>(place: T): T =>
     typed.tls ? { ...place, tls: true } : place;
   const fixed = chunk ?? (udp === undefined ? FIXED_BYTES : DATAGRAM_BYTES);
+  const targets = words.map(targetOf).map(withTls);
+  const once = typed.listenOnce.map(listenPlaceOf).map(withTls);
+  const always = typed.listen.map(listenPlaceOf).map(withTls);
   return {
-    targets: words.map(targetOf).map(withTls),
-    once: typed.listenOnce.map(listenPlaceOf).map(withTls),
-    always: typed.listen.map(listenPlaceOf).map(withTls),
+    targets,
+    once,
+    always,
     maxClients: typed.maxClients,
     again: { closed: typed.reconnect ?? false, failed: typed.retry ?? false },
     udp,
@@ -91,7 +95,7 @@ export function optionsOf(words: readonly string[], typed: TypedCat): CatOptions
     halfClose: typed.halfClose ?? false,
     idleMs: typed.idle,
     timeoutMs: typed.timeout,
-    chunkBytes: chunk ?? (udp === undefined ? undefined : DATAGRAM_BYTES),
+    chunkBytes: chunk ?? (udp === undefined ? undefined : input === "lines" ? DATAGRAM_MAX : DATAGRAM_BYTES),
     sending: { delayMs: typed.sendDelay, dropPercent: typed.sendDrop ?? 0 },
     receiving: { delayMs: typed.receiveDelay, dropPercent: typed.receiveDrop ?? 0 },
     sendBuffer: typed.sendBuffer,
@@ -125,44 +129,4 @@ function udpOf(typed: TypedCat): UdpOptions | undefined {
     loop: !typed.mcNoLoop,
     ttl: typed.ttl,
   };
-}
-
-/** What does not go together, each with why. */
-function refuse(words: readonly string[], typed: TypedCat): void {
-  const { udp = false, forward, pair } = typed;
-  const listens = typed.listenOnce.length + typed.listen.length;
-  const channels = forward === "channels" || forward === "linger";
-  const isTls =
-    typed.tls === true ||
-    [...words, ...typed.listen, ...typed.listenOnce].some((word) => word.startsWith("tls:"));
-  const wrong: readonly (readonly [boolean, string])[] = [
-    [words.length + listens === 0, "nothing to connect to, and nothing to listen at: HOST:PORT, -l or -L"],
-    [
-      udp && (typed.reconnect === true || typed.retry === true),
-      "-r and -R: there is nothing to reconnect with -u",
-    ],
-    [udp && typed.probe === true, "-z: nobody can tell with -u"],
-    [udp && typed.exec !== undefined, "-e does not go with -u"],
-    [udp && isTls, "TLS does not go with -u"],
-    [udp && typed.halfClose === true, "-N: datagrams have no end"],
-    [
-      !udp && (typed.broadcast ?? typed.mc ?? typed.mcNoLoop ?? false),
-      "-b, --mc and --mc-no-loop go with -u alone",
-    ],
-    [!udp && typed.ttl !== undefined, "--ttl goes with -u alone"],
-    [typed.probe === true && words.length === 0, "-z needs something to connect to"],
-    [typed.probe === true && listens > 0, "-z listens nowhere"],
-    [typed.exec !== undefined && forward !== "none", "-e and -f: each connection has one other end"],
-    [
-      typed.halfClose === true && (forward !== "none" || typed.exec !== undefined),
-      "-N: -f and -e pass ends on by themselves",
-    ],
-    [pair !== undefined && !channels, "--pair goes with -f channels or -f linger alone"],
-    [
-      pair === "listen:connect" && (words.length === 0 || listens === 0 || udp),
-      "--pair listen:connect needs -l or -L, and something to connect to, without -u",
-    ],
-  ];
-  const found = wrong.find(([isWrong]) => isWrong);
-  if (found !== undefined) throw new UsageError(found[1]);
 }

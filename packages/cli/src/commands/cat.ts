@@ -8,6 +8,7 @@ import type { Network } from "../cat/network.ts";
 import type { CatOptions } from "../cat/options.ts";
 import { probe } from "../cat/probe.ts";
 import { Random } from "../cat/random.ts";
+import { refuse } from "../cat/refusals.ts";
 import { sinkFor } from "../cat/sink.ts";
 import { EchoSource, NoSource, type Source } from "../cat/source.ts";
 import { Stats } from "../cat/stats.ts";
@@ -23,6 +24,7 @@ const ENDING = ["SIGINT", "SIGTERM", "SIGHUP"] as const;
 
 export async function cat(words: readonly string[], typed: TypedCat): Promise<number> {
   const options = optionsOf(words, typed);
+  refuse(options, typed);
   const network = await networkOf(options, typed);
   try {
     if (options.probe) return await probe(network, options);
