@@ -111,7 +111,7 @@ describe.skipIf(reason !== undefined)(titled("tshark on a capture of curl, iperf
     expect(followed).toContain("GET /page HTTP/1.1");
     expect(followed).toContain("a page of the host");
     const said = await tshark("-Y", `tcp.stream == ${number}`, "-T", "fields", "-e", "frame.comment");
-    expect(said).toMatch(/guest guest-\d+, stream \S+, tcp-connect \S+, rule local/);
+    expect(said).toMatch(/guest guest-\d+, rule local, stream \S+, tcp-connect \S+/);
     expect(said).toContain("closed: Fin");
   });
 

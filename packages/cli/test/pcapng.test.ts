@@ -3,6 +3,7 @@
 import type { FollowedEvent } from "@ringway/monitor";
 import { describe, expect, test } from "vitest";
 import { conversing } from "../src/capture/conversation-packets.ts";
+import { PacketWriter } from "../src/capture/packet-writer.ts";
 import { SEGMENT_BYTES_MAX, TcpFlag, tcpPacket, udpPacket } from "../src/capture/packets.ts";
 import { endpointOf, guestAddress, hostEndpoint } from "../src/capture/parties.ts";
 import { captureHead, nameBlock, packetBlock } from "../src/capture/pcapng.ts";
@@ -102,7 +103,7 @@ describe("blocks", () => {
       timeNs: 2n ** 32n + 5n,
       bytes: Uint8Array.of(1, 2, 3),
       length: 9,
-      comment: "hi",
+      comments: ["hi"],
     });
     expect(hex(block)).toBe(
       [
@@ -113,7 +114,7 @@ describe("blocks", () => {
         .join(""),
     );
     expect(
-      packetBlock({ timeNs: 0n, bytes: Uint8Array.of(), length: 0, comment: "ü".repeat(5000) }).length,
+      packetBlock({ timeNs: 0n, bytes: Uint8Array.of(), length: 0, comments: ["ü".repeat(5000)] }).length,
     ).toBe(4096 + 40);
   });
 });
@@ -169,8 +170,8 @@ describe("a conversation", () => {
       "< FIN+ACK 106 65012 0",
       "> ACK 65012 107 0",
     ]);
-    expect(packets[0]!.comment).toBe("guest web, stream 3-1-1, tcp-connect x.test:80, rule local");
-    expect(packets.at(-1)!.comment).toBe("closed: Fin");
+    expect(packets[0]!.comments).toEqual(["guest web, rule local, stream 3-1-1, tcp-connect x.test:80"]);
+    expect(packets.at(-1)!.comments).toEqual(["closed: Fin"]);
     expect(packets.every((packet) => checksums(packet.bytes))).toBe(true);
   });
 
@@ -182,5 +183,92 @@ describe("a conversation", () => {
     expect(amid.begin(1n)).toEqual([]);
     const gone = amid.closed({ ...base, kind: "closed", closed: "GuestGone" });
     expect(seen(gone)).toEqual(["> RST+ACK 0 0 0"]);
+    expect(gone[0]!.comments).toEqual([expect.stringMatching(/^guest web, rule local/), "closed: GuestGone"]);
+  });
+
+  test("goes on as another connection behind a hole that sequence numbers cannot say", () => {
+    const one = opened();
+    const lost = { ...base, kind: "lost", from: "initiator", lost: 2 ** 30 } as const;
+    const hello = { ...base, kind: "data", from: "initiator", bytes: new Uint8Array(5) } as const;
+    one.begin(1n);
+    one.data(hello);
+    expect(one.lost(lost)).toEqual([]);
+    const packets = [...one.lost(lost), ...one.data(hello)];
+    expect(seen(packets)).toEqual([
+      `> RST+ACK ${2 ** 30 + 6} 1 0`,
+      "> SYN 1000 - 0",
+      "< SYN+ACK 1000 1001 0",
+      "> ACK 1001 1001 0",
+      "> PSH+ACK 1001 1001 5",
+      "< ACK 1001 1006 0",
+    ]);
+    expect(packets[0]!.comments).toEqual([expect.stringContaining(`${2 ** 31} bytes of the initiator`)]);
+    expect(packets[1]!.comments).toEqual([expect.stringMatching(/^guest web, rule local/)]);
+    expect(one.lost(lost)).toEqual([]);
+  });
+
+  test("of a Unix listener has a port of its own, wherever its path ends", () => {
+    const ports = [1, 2].map((conversation) => {
+      const responder = { side: "guest", name: "web", address: "/run/x:80" };
+      const initiator = { side: "host", name: "", address: "" };
+      return opened({ conversation, protocol: "unix-listen", initiator, responder }).guest.port;
+    });
+    expect(ports[0]).not.toBe(ports[1]);
+  });
+});
+
+describe("a capture", () => {
+  const begun = (more: object = {}): FollowedEvent =>
+    ({
+      kind: "opened",
+      conversation: 1,
+      timeNs: 1n,
+      guest: "web",
+      guestId: "3",
+      stream: "3-1-1",
+      protocol: "tcp-connect",
+      initiator: { side: "guest", name: "web", address: "" },
+      responder: { side: "host", name: "x.test:80", address: "127.0.0.1:80" },
+      rule: "local",
+      isWhole: true,
+      ...more,
+    }) as FollowedEvent;
+  const text = (blocks: readonly Uint8Array[]): string => Buffer.concat(blocks).toString("latin1");
+
+  test("says in each file whose a conversation is, once, with the guest's name before it", () => {
+    const writer = new PacketWriter(Number.POSITIVE_INFINITY);
+    const data = {
+      kind: "data",
+      conversation: 1,
+      timeNs: 2n,
+      from: "responder",
+      bytes: new Uint8Array(5),
+    } as const;
+    writer.blocks(begun());
+    writer.blocks(data);
+    writer.forget();
+    const [name, first] = writer.blocks(data);
+    expect(hex(name!)).toBe(hex(nameBlock(Uint8Array.of(10, 0, 0, 3), "web")));
+    expect(text([first!])).toContain("guest web, rule local, stream 3-1-1, tcp-connect x.test:80");
+    expect(text(writer.blocks(data))).not.toContain("web");
+  });
+
+  test("has nothing of a guest's that a terminal obeys, or that passes for a rule", () => {
+    const writer = new PacketWriter(Number.POSITIVE_INFINITY);
+    const name = "a, rule admin\n\x1b[31mred\0z";
+    const said = text(
+      writer.blocks(begun({ rule: "", guest: "w\x1b", responder: { side: "host", name, address: "" } })),
+    );
+    expect(said).toContain(
+      "guest w\\u{1b}, rule -, stream 3-1-1, tcp-connect a, rule admin\\u{a}\\u{1b}[31mred\\u{0}z",
+    );
+    expect(said).not.toContain("\x1b[");
+  });
+
+  test("counts the conversations that it has nothing of", () => {
+    const writer = new PacketWriter(Number.POSITIVE_INFINITY);
+    expect(writer.blocks({ kind: "missed", missed: 7 })).toEqual([]);
+    writer.blocks({ kind: "missed", missed: 2 });
+    expect(writer.missed).toBe(9);
   });
 });

@@ -1,10 +1,13 @@
 // A conversation as packets, as if somebody had seen it on a wire: of TCP and Unix sockets a connection with SYN,
-// segments that are acknowledged, FIN or RST; of UDP its datagrams. What was lost is a hole in the sequence numbers.
+// segments that are acknowledged, FIN or RST; of UDP its datagrams alone. What was lost of the first is a hole in the
+// sequence numbers.
 //
 //   opened ──▶ SYN, SYN ACK, ACK ──▶ data: segments, ACK ... ──▶ closed: FIN, FIN, ACK, or RST
 //   in mid-flow: without the first three
+//   a hole of more than GAP_MAX: RST, and the first three anew, which is another connection to who reads it
 //
-// The first packet of each has a comment: guest, rule, and what was asked for; the last has how it ended.
+// The first packet of each in a file has a comment: guest, rule, and what was asked for; the last has how it ended, but
+// for datagrams.
 
 import type { ConversationOpened, FollowedEvent } from "@ringway/monitor";
 import { type Endpoint, SEGMENT_BYTES_MAX, TcpFlag, tcpPacket, udpPacket } from "./packets.ts";
@@ -16,6 +19,8 @@ type Side = "initiator" | "responder";
 
 /** Where a sequence begins: of whom in mid-flow, nobody knows. */
 const SEQUENCE_FIRST = 1000;
+/** Of a hole: a sequence number that is 2^31 ahead is taken for an old one. */
+const GAP_MAX: number = 2 ** 30;
 
 const { ACK, FIN, PSH, RST, SYN } = TcpFlag;
 
@@ -23,6 +28,10 @@ export interface Conversing {
   /** Where they are, for name blocks. */
   readonly guest: Endpoint;
   readonly host: Endpoint;
+  /** The guest's. */
+  readonly name: string;
+  /** The next packet says whose it is: another file begins. */
+  introduce(): void;
   data(event: Event<"data">): Packet[];
   lost(event: Event<"lost">): Packet[];
   closed(event: Event<"closed">): Packet[];
@@ -38,8 +47,10 @@ function endpoints(event: Event<"opened">): Record<Side | "guest" | "host", Endp
   const { initiator, responder, protocol, conversation, guestId } = event;
   const isGuests = initiator.side === "guest";
   const [ofGuest, ofHost] = isGuests ? [initiator, responder] : [responder, initiator];
-  const host = hostEndpoint(ofHost.address, ofHost.name, protocol.startsWith("unix-"));
-  const listened = portIn(ofGuest.address);
+  const isUnix = protocol.startsWith("unix-");
+  const host = hostEndpoint(ofHost.address, ofHost.name, isUnix);
+  // A path may end as an address does; the peers of Unix sockets have one address, and nothing else tells them apart.
+  const listened = isUnix ? 0 : portIn(ofGuest.address);
   const port = listened === 0 ? portOf(conversation) : listened;
   const guest = { address: guestAddress(guestId, host.address.length), port };
   return isGuests
@@ -47,35 +58,65 @@ function endpoints(event: Event<"opened">): Record<Side | "guest" | "host", Endp
     : { initiator: host, responder: guest, guest, host };
 }
 
+/** What a guest has chosen is last: whatever it says, it forges no rule. */
 function introduced({ guest, rule, protocol, responder, stream }: ConversationOpened): string {
-  return `guest ${guest}, stream ${stream}, ${protocol} ${responder.name}, rule ${rule === "" ? "-" : rule}`;
+  return `guest ${guest}, rule ${rule === "" ? "-" : rule}, stream ${stream}, ${protocol} ${responder.name}`;
 }
 
-const whole = (timeNs: bigint, bytes: Uint8Array, comment?: string): Packet => ({
+/** A comment that a packet has once for each time that it is due. */
+class Introduction {
+  readonly #text: string;
+  #isDue = true;
+
+  constructor(event: ConversationOpened) {
+    this.#text = introduced(event);
+  }
+
+  again(): void {
+    this.#isDue = true;
+  }
+
+  take(): string[] {
+    if (!this.#isDue) return [];
+    this.#isDue = false;
+    return [this.#text];
+  }
+}
+
+const whole = (timeNs: bigint, bytes: Uint8Array, comments: readonly string[]): Packet => ({
   timeNs,
   bytes,
   length: bytes.length,
-  comment,
+  comments,
 });
 
 class Connection implements Conversing {
   readonly guest: Endpoint;
   readonly host: Endpoint;
   readonly #ends: Record<Side, Endpoint>;
-  readonly #next: Record<Side, number> = { initiator: SEQUENCE_FIRST, responder: SEQUENCE_FIRST };
-  readonly #isWhole: boolean;
+  readonly name: string;
+  readonly #introduction: Introduction;
   readonly #isGuests: boolean;
-  /** Of the first packet. */
-  #comment: string | undefined;
+  #first = SEQUENCE_FIRST;
+  #next: Record<Side, number> = { initiator: SEQUENCE_FIRST, responder: SEQUENCE_FIRST };
+  /** Bytes that are missing since its last packet. */
+  #gap: Record<Side, number> = { initiator: 0, responder: 0 };
+  #isWhole: boolean;
+  #isEstablished = false;
 
   constructor(event: Event<"opened">) {
     const ends = endpoints(event);
     this.guest = ends.guest;
     this.host = ends.host;
     this.#ends = ends;
+    this.name = event.guest;
     this.#isWhole = event.isWhole;
     this.#isGuests = event.initiator.side === "guest";
-    this.#comment = introduced(event);
+    this.#introduction = new Introduction(event);
+  }
+
+  introduce(): void {
+    this.#introduction.again();
   }
 
   begin(timeNs: bigint): Packet[] {
@@ -91,8 +132,6 @@ class Connection implements Conversing {
     return [this.#segment(timeNs, "responder", SYN | ACK), this.#segment(timeNs, "initiator", ACK)];
   }
 
-  #isEstablished = false;
-
   data({ timeNs, from, bytes }: Event<"data">): Packet[] {
     const packets = this.#establish(timeNs);
     for (let at = 0; at < bytes.length; at += SEGMENT_BYTES_MAX) {
@@ -106,8 +145,25 @@ class Connection implements Conversing {
 
   lost({ timeNs, from, lost }: Event<"lost">): Packet[] {
     const packets = this.#establish(timeNs);
+    const gap = this.#gap[from] + lost;
+    if (gap > GAP_MAX) return [...packets, ...this.#anew(timeNs, from, gap)];
+    this.#gap[from] = gap;
     this.#next[from] = (this.#next[from] + lost) >>> 0;
     return packets;
+  }
+
+  /** What is behind so large a hole would be taken for old. */
+  #anew(timeNs: bigint, from: Side, gap: number): Packet[] {
+    const said = `${gap} bytes of the ${from} are missing: what is behind them is another connection`;
+    const reset = this.#segment(timeNs, from, RST | ACK, undefined, said);
+    // Another first one than before: by that a SYN is known as one of a new connection.
+    this.#first += SEQUENCE_FIRST;
+    this.#next = { initiator: this.#first, responder: this.#first };
+    this.#gap = { initiator: 0, responder: 0 };
+    this.#isWhole = true;
+    this.#isEstablished = false;
+    this.introduce();
+    return [reset, ...this.begin(timeNs), ...this.#establish(timeNs)];
   }
 
   closed({ timeNs, closed }: Event<"closed">): Packet[] {
@@ -125,7 +181,7 @@ class Connection implements Conversing {
     return [...packets, this.#segment(timeNs, gone, RST | ACK, undefined, said)];
   }
 
-  #segment(timeNs: bigint, from: Side, flags: number, payload?: Uint8Array, comment = this.#comment): Packet {
+  #segment(timeNs: bigint, from: Side, flags: number, payload?: Uint8Array, said?: string): Packet {
     const to = other(from);
     const isAcknowledging = (flags & ACK) !== 0;
     const bytes = tcpPacket({
@@ -138,24 +194,30 @@ class Connection implements Conversing {
     });
     const counted = (payload?.length ?? 0) + ((flags & (SYN | FIN)) !== 0 ? 1 : 0);
     this.#next[from] = (this.#next[from] + counted) >>> 0;
-    this.#comment = undefined;
-    return whole(timeNs, bytes, comment);
+    this.#gap[from] = 0;
+    return whole(timeNs, bytes, [...this.#introduction.take(), ...(said === undefined ? [] : [said])]);
   }
 }
 
 class Datagrams implements Conversing {
   readonly guest: Endpoint;
   readonly host: Endpoint;
+  readonly name: string;
   readonly #isGuests: boolean;
-  #comment: string | undefined;
+  readonly #introduction: Introduction;
 
   constructor(event: Event<"opened">) {
     const { guest, host } = endpoints(event);
     // A socket that is bound has no peer of its own.
     this.guest = guest;
     this.host = host;
+    this.name = event.guest;
     this.#isGuests = event.initiator.side === "guest";
-    this.#comment = introduced(event);
+    this.#introduction = new Introduction(event);
+  }
+
+  introduce(): void {
+    this.#introduction.again();
   }
 
   begin(): Packet[] {
@@ -171,9 +233,7 @@ class Datagrams implements Conversing {
     const guest = { address, port: this.guest.port };
     const isFromGuest = (from === "initiator") === this.#isGuests;
     const packet = isFromGuest ? udpPacket(guest, host, bytes) : udpPacket(host, guest, bytes);
-    const comment = this.#comment;
-    this.#comment = undefined;
-    return [whole(timeNs, packet, comment)];
+    return [whole(timeNs, packet, this.#introduction.take())];
   }
 
   lost(): Packet[] {

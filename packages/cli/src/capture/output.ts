@@ -6,14 +6,14 @@
 //
 // A write that fails (ENOSPC, EIO) is the end of the capture, and of nothing else.
 
-import { closeSync, openSync, writeSync } from "node:fs";
+import { closeSync, fchmodSync, fstatSync, openSync, writeSync } from "node:fs";
 import { join, parse } from "node:path";
 import { errorLine, Failure } from "../errors.ts";
 import { standard } from "../standard.ts";
 
 const GATHER_BYTES: number = 256 * 1024;
 const LATE_MS = 200;
-/** Whatever a capture has, others are not to read it. */
+/** Whatever a capture has, others are not to read it, also where the file was there before. */
 const MODE = 0o600;
 export const STDOUT = "-";
 
@@ -72,6 +72,7 @@ export class Output implements Disposable {
     const bytes = this.#fileBytes + this.#gatheredBytes;
     if (bytes < rotateBytes && performance.now() - this.#sinceMs < rotateMs) return false;
     this.flush();
+    if (this.#hasFailed) return false;
     this.#close();
     try {
       this.#open();
@@ -109,7 +110,11 @@ export class Output implements Disposable {
     this.#files++;
     this.#path = this.#rotates ? numbered(path, this.#files) : path;
     try {
-      if (path !== STDOUT) this.#fd = openSync(this.#path, "w", MODE);
+      if (path !== STDOUT) {
+        this.#fd = openSync(this.#path, "w", MODE);
+        // No device, and no pipe: that is not made here.
+        if (fstatSync(this.#fd).isFile()) fchmodSync(this.#fd, MODE);
+      }
     } catch (error) {
       throw new Failure(`${this.#path}: ${errorLine(error)}`, { cause: error });
     }

@@ -1,6 +1,7 @@
 // What is followed as a capture: each event as the blocks that are written for it.
 //
-// Invariant: a conversation is known here from its opened to its closed, so as many as a client follows.
+// Invariants: a conversation is known here from its opened to its closed, so as many as a client follows. In each file
+// the first packet of one says whose it is, and its guest's address has a name before it.
 
 import type { FollowedEvent } from "@ringway/monitor";
 import { type Conversing, conversing } from "./conversation-packets.ts";
@@ -14,9 +15,13 @@ export class PacketWriter {
   readonly #open: Map<number, Conversing> = new Map();
   /** Addresses that the present file has names for. */
   readonly #named: Set<string> = new Set();
+  /** Those that were there before the present file, and have nothing in it yet. */
+  readonly #unnamed: WeakSet<Conversing> = new WeakSet();
   packets = 0;
   conversations = 0;
   lostBytes = 0;
+  /** Conversations that were too many to be followed. */
+  missed = 0;
 
   constructor(snapBytes: number) {
     this.#snapBytes = snapBytes;
@@ -25,31 +30,46 @@ export class PacketWriter {
   /** Another file begins. */
   forget(): void {
     this.#named.clear();
+    for (const open of this.#open.values()) {
+      open.introduce();
+      this.#unnamed.add(open);
+    }
   }
 
   blocks(event: FollowedEvent): Uint8Array[] {
-    if (event.kind === "ready" || event.kind === "missed") return [];
+    if (event.kind === "ready") return [];
+    if (event.kind === "missed") {
+      this.missed += event.missed;
+      return [];
+    }
     if (event.kind === "opened") {
       const begun = conversing(event);
       this.#open.set(event.conversation, begun);
       this.conversations++;
-      return [...this.#name(begun.guest.address, event.guest), ...this.#packets(begun.begin(event.timeNs))];
+      return [...this.#name(begun), ...this.#packets(begun.begin(event.timeNs))];
     }
     const known = this.#open.get(event.conversation);
     if (known === undefined) return [];
+    const name = this.#unnamed.delete(known) ? this.#name(known) : [];
+    return [...name, ...this.#packets(this.#packetsOf(known, event))];
+  }
+
+  #packetsOf(known: Conversing, event: Extract<FollowedEvent, { conversation: number }>): Packet[] {
     switch (event.kind) {
       case "data":
-        return this.#packets(known.data(event));
+        return known.data(event);
       case "lost":
         this.lostBytes += event.lost;
-        return this.#packets(known.lost(event));
+        return known.lost(event);
       case "closed":
         this.#open.delete(event.conversation);
-        return this.#packets(known.closed(event));
+        return known.closed(event);
+      default:
+        return [];
     }
   }
 
-  #name(address: Uint8Array, name: string): Uint8Array[] {
+  #name({ guest: { address }, name }: Conversing): Uint8Array[] {
     const key = address.join(".");
     if (this.#named.has(key) || this.#named.size >= NAMES_MAX) return [];
     this.#named.add(key);

@@ -6,6 +6,8 @@
 //   block:   | type | length | body, zeros up to a multiple of 4 | length |
 //   option:  | code (2) | length (2) | value, zeros up to a multiple of 4 | ... | 0 |
 
+import { plain } from "../admin/text.ts";
+
 const SECTION = 0x0a0d0d0a;
 const INTERFACE = 1;
 const NAMES = 4;
@@ -58,17 +60,17 @@ export interface Packet {
   readonly bytes: Uint8Array;
   /** As long as it was. */
   readonly length: number;
-  readonly comment?: string | undefined;
+  readonly comments: readonly string[];
 }
 
-export function packetBlock({ timeNs, bytes, length, comment }: Packet): Uint8Array {
+export function packetBlock({ timeNs, bytes, length, comments }: Packet): Uint8Array {
   const head = new Uint8Array(20);
   const view = new DataView(head.buffer);
   view.setUint32(4, Number(timeNs >> 32n), true);
   view.setUint32(8, Number(timeNs & 0xffff_ffffn), true);
   view.setUint32(12, bytes.length, true);
   view.setUint32(16, length, true);
-  const said = comment === undefined ? [] : options([[Option.COMMENT, text(comment)]]);
+  const said = comments.length === 0 ? [] : options(comments.map((each) => [Option.COMMENT, text(each)]));
   return block(PACKET, [head, padded(bytes), ...said]);
 }
 
@@ -83,9 +85,9 @@ function options(all: readonly (readonly [code: number, value: Uint8Array])[]): 
   return [...all.flatMap(([code, value]) => [u16(code), u16(value.length), padded(value)]), u16(0), u16(0)];
 }
 
-/** Cut between two characters. */
+/** Nothing in it that a terminal would obey: guests choose much of it. Cut between two characters. */
 function text(value: string): Uint8Array {
-  const bytes = encoder.encode(value);
+  const bytes = encoder.encode(plain(value));
   if (bytes.length <= TEXT_BYTES_MAX) return bytes;
   let end = TEXT_BYTES_MAX;
   while ((bytes[end]! & 0xc0) === 0x80) end--;

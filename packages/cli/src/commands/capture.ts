@@ -112,8 +112,9 @@ async function follow(
   });
 }
 
-function say({ packets, conversations, lostBytes }: PacketWriter): void {
+function say({ packets, conversations, lostBytes, missed }: PacketWriter): void {
   const lost = lostBytes === 0 ? "" : `; ${lostBytes} bytes are missing: this reader was too slow`;
+  const more = missed === 0 ? "" : `; ${plural(missed, "conversation")} more: too many at once`;
   const what = `${plural(packets, "packet")} of ${plural(conversations, "conversation")}`;
-  standard("stderr").write(`ringway: ${what}${lost}\n`);
+  standard("stderr").write(`ringway: ${what}${lost}${more}\n`);
 }
