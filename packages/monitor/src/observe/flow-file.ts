@@ -2,17 +2,22 @@
 //
 //   file     what it does not take is lost, counted, and said in its place
 //   socket   CONNECTING ── connected ──▶ OPEN ── broken, or ended ──▶ RESTS ── AGAIN_MS, or reopen() ──▶ CONNECTING
-//            OPEN, and more than WAITING_MAX waits: what comes is lost. So it is elsewhere. Once there is room, a line
-//            says how many
+//            OPEN, and more than WAITING_MAX waits: what comes is lost. So it is elsewhere, and with what waits when it
+//            breaks. Once there is room, a line says how many. One that ends has END_MS to take what waits
+//
+// Invariant of a socket: of each record the kernel has all, or it is counted as lost. What a listener makes of what the
+// kernel has, nobody here knows.
 //
 // Nothing here waits, or stops a monitor: who reads no records has none.
 
 import { connect, type Socket } from "node:net";
+import { within } from "@ringway/linux";
 import type { Logger } from "pino";
 import { LogWriter } from "./logs/writer.ts";
 
 const WAITING_MAX: number = 1024 * 1024;
 const AGAIN_MS = 1000;
+const END_MS = 1000;
 const UNIX = "unix:";
 
 export interface FlowDestination {
@@ -70,6 +75,8 @@ class FlowSocket implements FlowDestination {
   #socket: Socket | undefined;
   #isOpen = false;
   #lost = 0;
+  /** Of sockets that take what waits, and no more. */
+  readonly #ends: Set<Promise<void>> = new Set();
   #resting: NodeJS.Timeout | undefined;
   #isOver = false;
   /** It was said that nobody takes them. */
@@ -87,7 +94,7 @@ class FlowSocket implements FlowDestination {
     this.#socket = socket;
     socket.unref();
     socket.on("connect", () => {
-      this.#isOpen = true;
+      if (this.#socket === socket) this.#isOpen = true;
     });
     // What is said there is nothing to us.
     socket.resume();
@@ -112,11 +119,24 @@ class FlowSocket implements FlowDestination {
       if (this.#isOpen) this.#say("who listens reads too slowly");
       return;
     }
-    if (this.#lost > 0) socket.write(lostLine(this.#lost));
-    this.#lost = 0;
+    this.#sayLost(socket);
     if (this.#isSaid) this.#log.info("flow records are taken again");
     this.#isSaid = false;
-    socket.write(text);
+    this.#send(socket, text, lines);
+  }
+
+  /** What the kernel has not taken when the socket breaks is lost. */
+  #send(socket: Socket, text: string, lines: number): void {
+    socket.write(text, (error) => {
+      // Of a write that was under way, Node tells no error then.
+      if (error || socket.destroyed) this.#lost += lines;
+    });
+  }
+
+  #sayLost(socket: Socket): void {
+    const lost = this.#lost;
+    this.#lost = 0;
+    if (lost > 0) this.#send(socket, lostLine(lost), lost);
   }
 
   lose(lines: number): void {
@@ -126,14 +146,33 @@ class FlowSocket implements FlowDestination {
   async reopen(): Promise<void> {
     if (this.#isOver) return;
     this.#isOpen = false;
-    this.#socket?.destroySoon();
+    this.#end();
     this.#connect();
   }
 
   async close(): Promise<void> {
     this.#isOver = true;
     clearTimeout(this.#resting);
+    if (this.#isOpen) this.#sayLost(this.#socket!);
+    this.#isOpen = false;
+    this.#end();
+    await Promise.all(this.#ends);
     if (this.#lost > 0) this.#log.error({ records: this.#lost }, `${this.#lost} flow records were not taken`);
-    this.#socket?.destroySoon();
   }
+
+  #end(): void {
+    const socket = this.#socket;
+    if (socket === undefined || socket.destroyed) return;
+    const end = ended(socket).finally(() => this.#ends.delete(end));
+    this.#ends.add(end);
+  }
+}
+
+/** Once it is closed, and each write was called back. */
+async function ended(socket: Socket): Promise<void> {
+  const closed = new Promise<void>((resolve) => socket.once("close", () => resolve()));
+  socket.destroySoon();
+  await within(closed, END_MS);
+  socket.destroy();
+  await closed;
 }
