@@ -96,6 +96,23 @@ export function channels(setting: Setting, server: UnixServerName, mode: string)
   ];
 }
 
+/** Bulk through a monitor whose conversations are followed, and through one where they are not. */
+export function followed(
+  { programs, relays, ports }: Setting,
+  whenSlow: "drop" | "backpressure",
+): Contender[] {
+  if (programs === undefined) return [];
+  const through = (peer: Peer, relay: Relay | undefined): Contender[] => {
+    if (relay === undefined) return [];
+    const command = [programs.guest, "--attach", relay.socket, "--port", String(ports.sink)];
+    return [{ peer, mode: "bulk-out", command, relay }];
+  };
+  return [
+    ...through("ringway", relays.get(`followed ${whenSlow}`)),
+    ...through("direct", relays.get("followed nobody")),
+  ];
+}
+
 /** Hubs of ringway cat and ncat with ten in them, over TCP: ncat's has no Unix socket. */
 export function hubs({ relays }: Setting): Contender[] {
   const peers = [

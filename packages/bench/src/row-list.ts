@@ -4,6 +4,7 @@ import {
   channels,
   datagrams,
   fileReaders,
+  followed,
   hubs,
   load,
   many,
@@ -34,6 +35,7 @@ export function rowsOf(setting: Setting, quick: boolean): Row[] {
     echoRow(setting, shortTime, 1, ALL, { least: 0.95 }),
     ...newStreamRows(setting, shortTime),
     ...datagramRows(setting, quick),
+    ...followedRows(setting, { kind: "bytes", seconds: quick ? 0.1 : 0.5 }),
     ...catRows(setting, { kind: "bytes", seconds: quick ? 0.1 : 0.3 }),
     ...unixRows(setting, { kind: "bytes", seconds: quick ? 0.05 : 0.2 }),
     ...mountRows(setting, { kind: "time", milliseconds: quick ? 50 : 150 }),
@@ -235,6 +237,21 @@ function unixRows(setting: Setting, work: Work): Row[] {
       ratios: [{ key: "unixInVsSocat", against: "socat", bar: { least: 1.4 } }],
     },
   ];
+}
+
+/** Bulk through a monitor that follows its conversations and, as what is direct, through the same where nobody does. */
+function followedRows(setting: Setting, work: Work): Row[] {
+  return (["drop", "backpressure"] as const).map((whenSlow): Row => {
+    const key = `followed${whenSlow === "drop" ? "Drop" : "Backpressure"}VsNobody`;
+    return {
+      name: `followed-${whenSlow}`,
+      title: `guest → TCP, followed with ${whenSlow}; direct: by nobody`,
+      metric: "throughput",
+      work,
+      contenders: followed(setting, whenSlow),
+      ratios: [{ key, against: "direct", bar: { least: 0.75 } }],
+    };
+  });
 }
 
 function catRows(setting: Setting, work: Work): Row[] {

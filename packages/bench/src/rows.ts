@@ -81,6 +81,8 @@ export const RATIO_KEYS = [
   "udpRttVsC",
   "unixOutVsSocat",
   "unixInVsSocat",
+  "followedDropVsNobody",
+  "followedBackpressureVsNobody",
   "catOutVsSocat",
   "catInVsSocat",
   "catHubVsNcat",

@@ -18,6 +18,9 @@ export type ServerName = (typeof SERVERS)[number];
 export const UNIX_SERVERS = ["sink", "source"] as const;
 export type UnixServerName = (typeof UNIX_SERVERS)[number];
 
+/** What is made of conversations of a monitor: followed-child.ts. */
+export const FOLLOWED = ["nobody", "drop", "backpressure"] as const;
+
 /** Something between a guest and a server. */
 export interface Relay {
   readonly pid: number;
@@ -36,7 +39,8 @@ export interface Setting {
   readonly unixSockets: Readonly<Record<UnixServerName, { readonly host: string; readonly guest: string }>>;
   /**
    * Relays by their name: "ringway", "ringway asleep", "c", "c asleep", "socat sink" and so on, "socat unix sink",
-   * "socat udp", "cat sink", "cat source", "cat hub" and "ncat hub".
+   * "socat udp", "cat sink", "cat source", "cat hub", "ncat hub", "followed nobody", "followed drop" and
+   * "followed backpressure".
    */
   readonly relays: ReadonlyMap<string, Relay>;
   /** A cached file, as the host and as the guest name it. */
@@ -117,6 +121,11 @@ export async function prepare(children: Children, options: SettingOptions): Prom
     const c = `c${suffix}`;
     const region = ["--region-bytes", String(REGION_BYTES)];
     await start(c, [programs.relay, "--listen", socket(c), ...region, ...pollOption], socket(c));
+  }
+  for (const followed of programs === undefined ? [] : FOLLOWED) {
+    const at = socket(`followed ${followed}`);
+    const command = [process.execPath, script("followed-child"), policy, at, followed];
+    await start(`followed ${followed}`, command, at);
   }
   await startCats(start, { ringway, ports, socket });
   await startHubs(start, ringway, leftOut);

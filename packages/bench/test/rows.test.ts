@@ -3,7 +3,7 @@ import type { PeerResult, RowResult } from "../src/measure.ts";
 import { formatTerminal } from "../src/report.ts";
 import { rowsOf } from "../src/row-list.ts";
 import { RATIO_KEYS, type Row } from "../src/rows.ts";
-import { type Relay, SERVERS, type Setting, UNIX_SERVERS } from "../src/setting.ts";
+import { FOLLOWED, type Relay, SERVERS, type Setting, UNIX_SERVERS } from "../src/setting.ts";
 
 /** Of cpuPerGiBRatio: two rows make it. */
 const OF_NO_ROW = ["cpuPerGiBVsSocat"];
@@ -21,6 +21,7 @@ const RELAYS = [
   ...["ringway", "ringway asleep", "c", "c asleep", "socat udp"],
   ...SERVERS.map((server) => `socat ${server}`),
   ...UNIX_SERVERS.map((server) => `socat unix ${server}`),
+  ...FOLLOWED.map((followed) => `followed ${followed}`),
 ];
 
 /** Where everything is there, but for `without`. */
@@ -78,6 +79,16 @@ describe("the rows", () => {
     const { contenders } = named("mount-random-16");
     expect(contenders.map(({ peer }) => peer)).toEqual(["ringway", "direct"]);
     for (const { command } of contenders) expect(command.slice(-2)).toEqual(["--depth", "16"]);
+  });
+
+  it("of what is followed compare with the same monitor that nobody follows", () => {
+    for (const whenSlow of ["drop", "backpressure"]) {
+      const { contenders } = named(`followed-${whenSlow}`);
+      expect(contenders.map(({ peer, relay }) => [peer, relay?.socket])).toEqual([
+        ["ringway", `/followed ${whenSlow}`],
+        ["direct", "/followed nobody"],
+      ]);
+    }
   });
 
   it("leave out a peer that is not there", () => {
