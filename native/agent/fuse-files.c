@@ -58,10 +58,7 @@ static void open_took(struct fuse_op *op, const struct fuse_flight *flight, cons
     op_fail(op, EIO);
     return;
   }
-  if (in->flags & O_TRUNC) {
-    mount->changes++;
-    op->node->writes++;
-  }
+  if (in->flags & O_TRUNC) mount->changes++;
   // Another file, by name: the kernel looks for the name again, and opens that.
   int is_other = op->step ? !nodes_is(&mount->nodes, op->node, &of) : of.kind != op->node->kind;
   struct fuse_open *open = is_other ? NULL : open_new(op->node, handle, mount->epoch, op->done);
@@ -76,7 +73,7 @@ static void open_took(struct fuse_op *op, const struct fuse_flight *flight, cons
   struct fuse_open_out out = {.fh = open_id(open), .open_flags = op->sent == AS_ASKED ? FOPEN_DIRECT_IO : 0};
   const int is_read = op->sent != AS_ASKED && (in->flags & (O_ACCMODE | O_TRUNC | O_DIRECT)) == O_RDONLY;
   op_answer(op, &out, sizeof out);
-  if (is_read) ahead_of_file(mount, open, of.size);
+  if (is_read) ahead_of_file(mount, open, &of);
 }
 
 // Nobody may read it: then what is written is written at once.

@@ -127,11 +127,9 @@ static void put_dots(struct page *page, uint64_t *place) {
 }
 
 // 0: there is no room for it.
-static int put_name(struct page *page, const struct rw_mount_name *name) {
+static int put_name(struct page *page, const struct rw_mount_name *name, uint32_t device) {
   const struct fuse_op *op = page->op;
-  // What is below is of its folder's device: a mount of the host's shows what it covers, as ever.
-  struct rw_attributes of = {
-      .device = op->node->device, .inode_low = name->inode_low, .inode_high = name->inode_high};
+  struct rw_attributes of = {.device = device, .inode_low = name->inode_low, .inode_high = name->inode_high};
   struct fuse_dirent dirent = {.ino = attributes_inode(&op->mount->owners, &of),
                                .off = place_of(name->cookie_low, name->cookie_high),
                                .namelen = name->name.length,
@@ -181,7 +179,9 @@ static void put_listing(struct page *page, struct fuse_listing *listing) {
     struct rw_list before = listing->left;
     if (next_name(listing, &name, &entry) != 1) return;
     if (!name_is_sane(name.name.bytes, name.name.length)) continue;
-    if (!(page->plus ? put_found(page, &entry) : put_name(page, &name))) {
+    // Names alone are of their folder's device: a mount of the host's shows what it covers, as ever.
+    const uint32_t device = listing->plus ? entry.attributes.device : page->op->node->device;
+    if (!(page->plus ? put_found(page, &entry) : put_name(page, &name, device))) {
       listing->left = before;
       return;
     }
@@ -280,7 +280,8 @@ static int32_t readdir_begin(struct fuse_op *op) {
   put_dots(&page, &place);
   struct fuse_listing *listing = op->open->listing;
   if (place < BEHIND_DOTS) return op_answer(op, op->out, page.bytes);
-  if (is_usable(op, listing, place)) {
+  const int is_first = in->offset < BEHIND_DOTS; // who goes back to the beginning of an empty folder looks again
+  if (!is_first && is_usable(op, listing, place)) {
     put_listing(&page, listing);
     if (page.bytes > 0 || listing->is_end) return answer_page(op, &page);
   }

@@ -174,9 +174,9 @@ static void owned(struct fuse_op *op, const struct rw_frame *frame) {
   }
 }
 
-// Who has a lock reads what others have written before they gave it back: not what was read ahead.
+// Who has a lock reads what others have written before they gave it back, wherever: not what was asked for before.
 static void locked(struct fuse_op *op) {
-  op->node->writes++;
+  op->mount->changes++;
   op_done(op);
 }
 

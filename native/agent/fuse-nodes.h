@@ -11,7 +11,6 @@ struct fuse_node {
   struct fuse_open *opens;  // its open handles: fuse-opens.c
   uint64_t lookups;         // the kernel's, not forgotten yet
   uint32_t uses;            // names below it, requests, locks
-  uint32_t writes;          // grows with each change of what is in it, and each lock
   uint32_t kind, device, epoch; // device: of this epoch
   uint32_t inode_low, inode_high;
   struct rw_time created;

@@ -16,6 +16,7 @@ struct fuse_open {
   struct fuse_listing *listing; // of a folder, or NULL: fuse-folders.c
   struct fuse_ahead *file;      // what was read ahead of a file, or NULL: fuse-ahead.c
   struct fuse_op *ahead;        // what is under way for that, or for the next listing
+  struct rw_time modified;      // when it was opened, if it is read ahead
 };
 
 // NULL: no memory, and the handle is the caller's.

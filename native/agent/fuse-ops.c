@@ -86,9 +86,7 @@ struct fuse_op *op_new(struct fuse_mount *mount, const struct fuse_action *actio
 
 // Behind it, names, attributes and contents may be others.
 static void count_change(struct fuse_op *op) {
-  if (!(op->action->traits & CHANGES)) return;
-  op->mount->changes++;
-  if (op->node) op->node->writes++;
+  if (op->action->traits & CHANGES) op->mount->changes++;
 }
 
 static void uncount_begun(struct fuse_op *op) {
@@ -301,7 +299,7 @@ void ops_lost(struct fuse_mount *mount, uint32_t error) {
 }
 
 void ops_refuse(struct fuse_mount *mount, uint32_t error) {
-  for (uint32_t left = mount->queued; left > 0; left--) op_fail(pop(mount), error);
+  while (mount->first) op_fail(pop(mount), error); // the end of one may queue what has waited for it
 }
 
 int64_t ops_expire(struct fuse_mount *mount, int64_t now) {

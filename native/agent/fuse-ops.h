@@ -89,7 +89,7 @@ struct fuse_mount {
   struct fuse_op *first, *last;
   uint32_t queued, under_way, by_name, alone;
   uint32_t large; // of those in the queue, with a buffer
-  uint32_t changes;  // grows with each
+  uint32_t changes;  // grows with each, and with each lock
   uint32_t unwanted[FUSE_FLIGHTS_MAX]; // handles that are still to be given back: fuse-replies.c
   uint32_t unwanted_count;
   struct fuse_flight flights[FUSE_FLIGHTS_MAX];

@@ -93,10 +93,9 @@ static int entry_at(struct fuse_nodes *all, struct rw_bytes path, struct fuse_en
 static void changed(struct fuse_mount *mount, const struct rw_mount_event *event) {
   struct fuse_entry at;
   struct fuse_node *node;
-  mount->changes++; // of a folder's entries that are kept none may be told any more
+  mount->changes++; // nothing that is kept may be told any more
   if (!entry_at(&mount->nodes, event->path, &at, &node)) return;
   look_anew(mount, node);
-  if (node) node->writes++;
   if (!at.parent || !(event->events & OF_NAMES)) return;
   look_anew(mount, at.parent);
   int appeared = (event->events & (CREATED | MOVED_TO)) != 0;

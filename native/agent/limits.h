@@ -74,8 +74,8 @@ enum {
   FUSE_FIELDS_BYTES = 2 * RW_PATH_MAX_BYTES + RW_NAME_MAX_BYTES + 96, // of a request of ours, without data
   FUSE_RING_BYTES = FUSE_DATA_BYTES, // one of the kernel's reads or writes on its way: 16 frames
   FUSE_REGION_BYTES_MIN = 32 * FUSE_RING_BYTES, // for each mount: all of them take a sixteenth, or have smaller rings
-  FUSE_AHEAD_BYTES = 60 * 1024, // of a file that is read when it is opened: what a frame has room for, and its end
-  FUSE_AHEAD_KEPT_BYTES = 4 * 1024 * 1024, // of such files, while they are not read: 64 of the largest
+  FUSE_AHEAD_BYTES = 60 * 1024, // of a file that is read when it is opened: what a frame has room for
+  FUSE_AHEAD_KEPT_BYTES = 4 * 1024 * 1024, // of such files, while they are not read, or on their way: 68 of the largest
   FUSE_COPY_BYTES = 64 * 1024 * 1024, // of a copy on the host at once: a tenth of a second
   REASON_BYTES_MAX = 256, // of a sentence in a reason phrase or a header: programs have short lines for them
 };

@@ -1,4 +1,4 @@
-// Files in a virtual machine, for `ringway bench --vm`: the same work on whatever is mounted at a folder.
+// Files in a virtual machine, for `ringway bench --files`: the same work on whatever is mounted at a folder.
 //
 //   write BYTES FILE      a new file, in writes of 1 MiB, closed
 //   read BYTES FILE       from its beginning, in reads of 1 MiB; again from there where it ends

@@ -80,6 +80,75 @@ describe.skipIf(reason !== undefined)(titled("ringway-agent --mount asks ahead:"
     host.answer(read);
     expect(await program.said()).toBe("b'some words'");
     expect(asked(m.MountRead.type)).toBe(1);
+    // No more than there was: the end of a file is what the host's page cache does not tell apart from a miss.
+    expect(m.MountRead.decode(read.payload)).toMatchObject({ offset: 0, bytes: "some words".length });
+  });
+
+  /** It was read ahead as it was then, and the agent has that. */
+  const readAhead = async (program: Caller, name: string): Promise<void> => {
+    const from = host.frames.length;
+    await program.call(`opened("${name}", os.O_RDONLY)`);
+    await host.request(m.MountRead.type, from);
+    await until("the agent to take it", () => host.isHeard);
+  };
+
+  test("of a file that was told to be another since, nothing is used that was read before", async () => {
+    for (const text of ["new words", "old words and new"]) {
+      const program = await mounted(["small"], "old words");
+      const file = host.files.get("small")!;
+      await program.call('os.stat("small")');
+      file.time = 1_000_000_100; // so the kernel looks anew, behind the open
+      await readAhead(program, "small");
+      file.time = 1_000_000_200;
+      file.text = text;
+      expect(await program.call('os.fstat(files["small"]).st_size')).toBe(String(text.length));
+      expect(await program.call('os.read(files["small"], 100)')).toBe(`b'${text}'`);
+    }
+  });
+
+  test("who has a lock that is another file, or is made of its name, reads what there is then", async () => {
+    for (const change of ['fcntl.flock(files["lock"], fcntl.LOCK_EX)', 'os.rename("lock", "mine")']) {
+      const program = await mounted(["small", "lock"], "old words");
+      await program.call('opened("lock")');
+      await readAhead(program, "small");
+      host.files.get("small")!.text = "new words";
+      await program.call(change);
+      expect(await program.call('os.read(files["small"], 100)')).toBe("b'new words'");
+    }
+  });
+
+  test("files that nobody reads have their share, no more is asked for beside it, and after a second it is free", async () => {
+    const names = Array.from({ length: 80 }, (_, i) => `f${i}`);
+    const program = await mounted(names, "x".repeat(60_000));
+    await program.call('[opened(f"f{i}", os.O_RDONLY) for i in range(79)] and None');
+    const before = asked(m.MountRead.type);
+    await program.call('opened("f79", os.O_RDONLY)');
+    expect(await program.call('len(os.pread(files["f79"], 60_000, 0))')).toBe("60000");
+    expect(asked(m.MountRead.type) - before).toBe(1);
+    await until("a file to be read ahead again", async () => {
+      const from = host.frames.length;
+      await program.call('os.close(os.open("f79", os.O_RDONLY))');
+      await host.request(m.MountRelease.type, from);
+      return host.frames.slice(from).some(({ type }) => type === m.MountRead.type);
+    });
+  });
+
+  test("who goes back to the beginning of an empty folder sees what was made in it since", async () => {
+    const program = await mounted([]);
+    await program.call('opened(".", os.O_RDONLY)');
+    expect(await program.call('os.listdir(files["."])')).toBe("[]");
+    host.files.set("new", { inode: 77, bytes: 5 });
+    expect(await program.call('os.listdir(files["."])')).toBe("['new']");
+  });
+
+  test("names have the inode that their files have, on whichever of the host's file systems those lie", async () => {
+    const names = Array.from({ length: 190 }, (_, i) => `${"x".repeat(200)}-${i}`);
+    const program = await mounted(names);
+    for (const file of host.files.values()) file.device = 7;
+    const wrong = 'sum(e.inode() != os.stat(e.name).st_ino for e in list(os.scandir(".")))';
+    expect(await program.call(wrong)).toBe("0");
+    // They are more than the kernel asks for at once; what it takes for names later is out of the same listing.
+    expect(asked(m.MountReadDir.type)).toBe(0);
   });
 
   test("who writes meanwhile, or has locked, reads what there is then", async () => {

@@ -25,13 +25,22 @@ const LISTED = 200;
 const TO_HOST_CONSUMER = 0x080;
 const TEXT = new TextDecoder();
 
+interface PlayedFile {
+  inode: number;
+  bytes: number;
+  text?: string;
+  /** When it was changed, in seconds. */
+  time?: number;
+  device?: number;
+}
+
 export class PlayedMount extends MountHost {
   /** All requests that came, but for those that look for the root. */
   readonly frames: Frame[] = [];
   /** Types of requests that wait for the test. */
   readonly held: Set<number> = new Set();
   /** What is there. */
-  readonly files: Map<string, { inode: number; bytes: number; text?: string }> = new Map();
+  readonly files: Map<string, PlayedFile> = new Map();
   /** False: it is asked to in vain. */
   watches = true;
   readonly #requests: number;
@@ -112,7 +121,9 @@ export class PlayedMount extends MountHost {
     if (name === "") return FOLDER;
     const file = this.files.get(name);
     if (file === undefined) return undefined;
-    return { ...FOLDER, kind: 1, links: 1, inodeLow: file.inode, size: file.text?.length ?? file.bytes };
+    const { inode: inodeLow, bytes, text, time: seconds = 1e9, device = 0 } = file;
+    const modified = { seconds, nanoseconds: 5 };
+    return { ...FOLDER, kind: 1, links: 1, device, inodeLow, size: text?.length ?? bytes, modified };
   }
 
   #answer({ type, requestId, payload }: Frame): Uint8Array {

@@ -20,6 +20,10 @@ const IN_FOLDER = 100;
 const SOURCES = 40;
 const START_MS = 180_000;
 const WORK_MS = 1_800_000;
+/** What a test has beside its longest wait, which says what did not come. */
+const BESIDE_MS = 120_000;
+/** 20,000 files and a commit of them are made first. */
+const SETUP_MS = START_MS + 420_000;
 const { host: web, port } = SERVICES.web;
 
 /** Beside the Node that runs this, as its own packages have it; Debian has it elsewhere. */
@@ -70,7 +74,7 @@ describe.skipIf(reason !== undefined)(titled("a mounted folder in a virtual mach
     const mounts = `--mount /data:/tmp/data${npm === undefined ? "" : " --mount /npm:/tmp/npm"}`;
     vm.start(`ringway-agent --transparent --socks off --http off ${mounts}`);
     await vm.output("until [ -d /tmp/data/project ]; do sleep 0.1; done", START_MS);
-  }, START_MS);
+  }, SETUP_MS);
   afterAll(() => vm?.[Symbol.asyncDispose]());
 
   test(
@@ -81,7 +85,7 @@ describe.skipIf(reason !== undefined)(titled("a mounted folder in a virtual mach
       expect(git(data, "-C", "clone", "status", "--porcelain")).toBe("");
       expect(git(data, "-C", "clone", "ls-files").trim().split("\n")).toHaveLength(FILES);
     },
-    WORK_MS,
+    WORK_MS + BESIDE_MS,
   );
 
   test.skipIf(npm === undefined)(
@@ -95,7 +99,7 @@ describe.skipIf(reason !== undefined)(titled("a mounted folder in a virtual mach
       const installed = JSON.parse(readFileSync(join(data, "app/package.json"), "utf8"));
       expect(installed.dependencies).toEqual({ thing: "^1.2.3" });
     },
-    WORK_MS,
+    WORK_MS + BESIDE_MS,
   );
 
   test(
@@ -109,7 +113,7 @@ describe.skipIf(reason !== undefined)(titled("a mounted folder in a virtual mach
         String(sumOf(SOURCES) + 1000),
       );
     },
-    WORK_MS,
+    4 * WORK_MS + BESIDE_MS,
   );
 });
 

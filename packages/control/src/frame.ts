@@ -14,6 +14,7 @@ import { type Message, putU32 } from "./wire.ts";
 export interface Frame {
   readonly type: number;
   readonly requestId: number;
+  /** All of its buffer that is used: nobody else has a view of it, so who takes the frame may give the memory away. */
   readonly payload: Uint8Array;
 }
 

@@ -26,7 +26,7 @@ export class AtOnce {
   /** What was opened may be read at once at all (disk/file-systems.ts). */
   readonly #allowed: boolean;
   #left = 0;
-  /** Reads since the last miss that were cached, up to HITS_MAX. */
+  /** Reads since the last that was short, all of which were cached, up to HITS_MAX. */
   #hits = 0;
 
   constructor(allowed: boolean) {
@@ -45,15 +45,15 @@ export class AtOnce {
 
   /**
    * What readAtNoWait() gave. It ends short at a page that is not cached, or at the file's end, which is not told apart
-   * but where no page begins. Hot.
+   * but where no page begins. Either way what was tried with it is to be read once more: next time it is alone. Hot.
    */
   gave(count: number, wanted: number, offset: number): void {
     if (count === wanted) {
       if (this.#hits < HITS_MAX) this.#hits++;
-    } else if (count < 0 || (offset + count) % PAGE_BYTES === 0) {
-      this.#left = READS_AFTER_MISS;
-      this.#hits = 0;
+      return;
     }
+    this.#hits = 0;
+    if (count < 0 || (offset + count) % PAGE_BYTES === 0) this.#left = READS_AFTER_MISS;
   }
 
   /** A worker has answered a read. */
