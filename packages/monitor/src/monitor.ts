@@ -436,6 +436,9 @@ export class Monitor extends EventEmitter<MonitorEvents> implements AsyncDisposa
       case "flow-records":
         this.#takeRecords(message);
         return;
+      case "unfollowed":
+        this.#follows.unfollowed(message.id);
+        return;
       case "followed":
         this.#follows.told(message.id);
         return;

@@ -24,8 +24,17 @@ class Rig {
   batches = 0;
   datagrams = 0;
 
-  /** `sends`: of a batch's datagrams, how many the kernel takes. */
-  constructor(bytes: number, segment: number, mayGoOn: () => boolean, sends: (added: number) => number) {
+  /** What the guest has in its ring now: another byte after each batch. */
+  byte = 0;
+
+  /** `sends`: of a batch's datagrams, how many the kernel takes. `tap`: who follows. */
+  constructor(
+    bytes: number,
+    segment: number,
+    mayGoOn: () => boolean,
+    sends: (added: number) => number,
+    tap?: object,
+  ) {
     const words = [4 + bytes, udpMessages.UdpSend.type, 0, segment];
     const whole = 16 + bytes;
     const toHost = {
@@ -34,6 +43,7 @@ class Rig {
       readable: () => CAPACITY,
       u32: (at: number) => words[(at % whole) / 4]!,
       repeats: (_at: number, _stride: number, most: number) => (segment === 0 ? Math.max(0, most) : 0),
+      copy: (target: Uint8Array) => void target.fill(this.byte),
       spanOffset: () => 0,
       spanBytes: (most: number) => most,
       advance: () => false,
@@ -63,12 +73,15 @@ class Rig {
         const sent = sends(batch.added);
         batch.error = sent < batch.added ? -1 : 0;
         this.datagrams += batch.added;
+        this.byte++;
         return sent;
       },
     };
     const host = { datagrams: { batch, frames: new BatchFrames(BATCH) }, counters: { add: noop } };
-    const guest = { budget: { network: { limited: false } }, share: { mayGoOn }, memory: { address: 0 } };
+    const network = { limited: false, roomForWhole: () => Infinity, roomForDatagrams: () => Infinity };
+    const guest = { budget: { network }, share: { mayGoOn }, memory: { address: 0 } };
     const stream = {
+      tap,
       pipe: { toHost },
       guest,
       moved: noop,
@@ -111,4 +124,23 @@ test.each([
   const sliced = new Rig(bytes, segment, () => ++looks < 4, sends);
   expect(sliced.outgoing.step(1)).toBe(Taken.BUDGET);
   expect(sliced.batches).toBe(4);
+});
+
+test("who follows is told of what was sent, whatever the guest's ring has by then, and of nothing else", () => {
+  const told: number[][] = [];
+  const tap = {
+    staging: { address: 0, bytes: new Uint8Array(256 * 1024) },
+    room: (wanted: number) => wanted,
+    took: (_direction: number, bytes: Uint8Array) => void told.push([...bytes]),
+  };
+  // Of each batch the kernel takes three datagrams, and refuses the next.
+  const rig = new Rig(
+    8,
+    2,
+    () => false,
+    () => 3,
+    tap,
+  );
+  for (let step = 0; step < 2; step++) rig.outgoing.step(1);
+  expect(told).toEqual([0, 0, 0, 1, 1, 1].map((byte) => [byte, byte]));
 });

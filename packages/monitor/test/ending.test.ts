@@ -43,7 +43,7 @@ function rig(...failing: readonly Step[]) {
       end: async () => step("reactor.end", true)(),
       settle: step("reactor.settle", undefined),
     },
-    follows: { end: step("follows.end", undefined) },
+    follows: { end: async () => step("follows.end", undefined)() },
     admin: step("admin", undefined),
     names: { end: step("names.end", undefined) },
     disk: { stop: async () => step("disk.stop", 0)() },

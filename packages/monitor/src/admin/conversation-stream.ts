@@ -3,7 +3,7 @@
 //
 //   WRITES ── its connection has no room ──▶ WAITS ── room ──▶ WRITES
 //      ├── nothing for BEAT_MS ──▶ BEAT, so that either side notices that the other is gone
-//      └── the monitor ends ──▶ what is there still, and the end
+//      └── the monitor ends ──▶ what is there still, and the end: it waits for that, a second at the most
 
 import type { ServerResponse } from "node:http";
 import type { Follow } from "../monitor/follows.ts";
@@ -30,7 +30,11 @@ export class ConversationStream {
       this.#waits = false;
       this.#look();
     });
-    response.once("close", () => this.#end());
+    response.once("finish", () => this.#follow.over());
+    response.once("close", () => {
+      this.#end();
+      this.#follow.over();
+    });
     // For clients that wait for the headers.
     this.#write(beatRecord());
     follow.onRecords = this.#look;

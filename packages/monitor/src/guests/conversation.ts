@@ -1,10 +1,9 @@
 // A stream as those who follow it are told of it: who of the two has begun, what was asked for, and how it ended.
 
-import { Protocol, protocolName, type Refusal } from "@ringway/control";
+import { formatEndpoint, type InetAddress, Protocol, protocolName, type Refusal } from "@ringway/control";
 import type { ConversationEnd, ConversationOpened } from "../observe/conversations/records.ts";
 import { FlowEnd } from "../observe/flow-lines.ts";
 import { isDenial } from "../policy/refusal.ts";
-import type { Flow } from "./flow.ts";
 
 /** Where nobody knows more. */
 export const CONVERSATION_END: Readonly<Record<FlowEnd, ConversationEnd>> = {
@@ -20,18 +19,27 @@ interface Conversing {
   readonly id: number;
   readonly protocol: number;
   readonly pipe: { readonly generation: number };
-  readonly flow: Readonly<Flow> | undefined;
+  readonly asked: Readonly<StreamAsked>;
+}
+
+/** What a stream is, whether its flow is kept or not: who begins to follow it is told. */
+export interface StreamAsked {
+  /** "" where no rule has allowed it. */
+  readonly what: string;
+  readonly rule: string;
+  /** Where it leads, or what is listened on. */
+  readonly to: InetAddress | undefined;
 }
 
 /** `isAccepted`: the host's peer has begun it. `isWhole`: it is followed from its beginning. */
 export function conversationOf(
   { name: guest, serial }: { readonly name: string; readonly serial: number },
-  { id, protocol, pipe, flow }: Conversing,
+  { id, protocol, pipe, asked }: Conversing,
   isAccepted: boolean,
   isWhole: boolean,
 ): ConversationOpened {
-  const { what = "", rule = "" } = flow?.asked ?? {};
-  const address = flow?.address ?? "";
+  const { what, rule, to } = asked;
+  const address = to === undefined ? "" : formatEndpoint(to);
   // A bound socket has many peers: each datagram says whose it is.
   const isBound = protocol === Protocol.UDP_BIND;
   const listens = isBound ? address : isAccepted ? what : "";

@@ -13,6 +13,7 @@ import { performance } from "node:perf_hooks";
 import type { InetAddress } from "@ringway/control";
 import type { Traffic } from "../accounts/traffic.ts";
 import type { ConversationEnd } from "../observe/conversations/records.ts";
+import { wallMs } from "../observe/conversations/wall-clock.ts";
 import type { FlowAsked, FlowEnd, FlowLine, FlowMessage, FlowOpened } from "../observe/flow-lines.ts";
 import type { FlowRecord } from "../observe/flow-records.ts";
 import { priced } from "../observe/line-cost.ts";
@@ -30,6 +31,7 @@ export class Flow {
   /** What each of its lines costs. */
   lineBytes = 0;
   #openedMs: number = performance.now();
+  #startMs: number = wallMs();
   /** Where it leads, or what is listened on. */
   address = "";
   to: InetAddress | undefined;
@@ -65,6 +67,7 @@ export class Flow {
   /** The same as open(), without a line. */
   openUnsaid(address: string): void {
     this.#openedMs = performance.now();
+    this.#startMs = wallMs();
     this.address = address;
   }
 
@@ -82,8 +85,7 @@ export class Flow {
   /** Of its stream, which has ended. */
   record(guest: string, reason: ConversationEnd): FlowRecord {
     const { asked, address, bytesToHost, bytesToGuest } = this;
-    const { timeOrigin } = performance;
-    const times = { startMs: timeOrigin + this.#openedMs, endMs: timeOrigin + performance.now() };
+    const times = { startMs: this.#startMs, endMs: wallMs() };
     return { guest, ...asked, address, ...times, bytesToHost, bytesToGuest, reason };
   }
 

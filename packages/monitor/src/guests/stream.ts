@@ -114,6 +114,10 @@ export class Stream implements Task {
   #pinned = false;
   /** What the audit file is told of it, and the admin API; undefined where neither is told anything. */
   #flow: Flow | undefined;
+  /** What a rule has allowed it, and which; where it leads, or what is listened on: for who begins to follow it. */
+  #what = "";
+  #rule = "";
+  #to: InetAddress | undefined;
   /**
    * What it was opened as, or its listener, until it closes; undefined where nobody judges it again. A path's length at
    * most, of an open stream: limits.streams bounds them.
@@ -332,12 +336,15 @@ export class Stream implements Task {
 
   /** A rule allows what it asks for, by this name. */
   allowed(what: string, rule: string): void {
+    this.#what = what;
+    this.#rule = rule;
     this.#flow = this.#owner.reports.flow(this.#protocol, what, rule);
   }
 
   /** `address`: where it leads, or what is listened on. */
   opened(requestId: number, body: Uint8Array, address?: InetAddress): void {
     this.#enter(RUNNING);
+    this.#to = address;
     this.#owner.account.tally.open(this.#protocol);
     if (this.#flow !== undefined) this.#owner.reports.opened(this.#flow, address);
     if (this.#owner.followers.some) this.#begunFollowed();
@@ -360,6 +367,8 @@ export class Stream implements Task {
   /** A listener has it, in the hands of `relay`, until a connection comes (LSN-2). */
   posted(relay: Relay, listener: Stream): void {
     this.#protocol = listener.#protocol;
+    this.#what = listener.#what;
+    this.#rule = listener.#rule;
     this.#flow = this.#owner.reports.flowOf(listener.#flow);
     this.#granted = listener.#granted;
     this.#enter(POSTED);
@@ -370,6 +379,7 @@ export class Stream implements Task {
   incoming<T>(kind: Message<T>, requestId: number, said: T, address?: InetAddress): void {
     this.#enter(RUNNING);
     this.#isAccepted = true;
+    this.#to = address;
     this.#owner.account.tally.open(this.#protocol);
     if (this.#flow !== undefined) this.#owner.reports.opened(this.#flow, address, "accepted");
     if (this.#owner.followers.some) this.#begunFollowed();
@@ -464,7 +474,9 @@ export class Stream implements Task {
   // ── Followed ──────────────────────────────────────────────────────────────────────────────────────────────────
 
   #conversation(isWhole: boolean): ConversationOpened {
-    return conversationOf(this.#owner, this, this.#isAccepted, isWhole);
+    const { id, protocol, pipe } = this;
+    const asked = { what: this.#what, rule: this.#rule, to: this.#to };
+    return conversationOf(this.#owner, { id, protocol, pipe, asked }, this.#isAccepted, isWhole);
   }
 
   #begunFollowed(): void {
@@ -486,7 +498,7 @@ export class Stream implements Task {
   }
 
   untapped(): void {
-    if (this.tap?.isOver) this.tap = undefined;
+    if (this.tap?.keep() === false) this.tap = undefined;
   }
 
   // ── Its end ───────────────────────────────────────────────────────────────────────────────────────────────────

@@ -82,12 +82,14 @@ export class Conversation implements AsyncIterableIterator<ConversationEvent, un
     const result = await this.#events.next();
     if (result.done === true || this.#isOver) return result;
     const event = result.value;
-    if ("bytes" in event) {
-      this.#read += heldBytes(event.bytes.length);
-      if (this.#read < this.#capacity / 2) return result;
-      this.#onRead(this.#read, false);
-      this.#read = 0;
-    } else if ("closed" in event) this.#end();
+    if ("closed" in event) {
+      this.#end();
+      return result;
+    }
+    this.#read += heldBytes("bytes" in event ? event.bytes.length : 0);
+    if (this.#read < this.#capacity / 2) return result;
+    this.#onRead(this.#read, false);
+    this.#read = 0;
     return result;
   }
 

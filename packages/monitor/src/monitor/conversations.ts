@@ -14,6 +14,7 @@ import {
   RecordKind,
   recordsIn,
 } from "../observe/conversations/records.ts";
+import { wallMs } from "../observe/conversations/wall-clock.ts";
 import type { ConversationProtocol } from "../observe/conversations/wanted.ts";
 import { Conversation, eventOf } from "./conversation.ts";
 import { AT_ONCE, CAPACITY, type ConversationsOptions } from "./conversation-options.ts";
@@ -116,11 +117,12 @@ export class Conversations implements AsyncIterableIterator<Conversation, undefi
   /** The monitor has ended. */
   #ended(): void {
     this.#isOver = true;
-    const timeNs = nanoseconds(Date.now());
+    const timeNs = nanoseconds(wallMs());
     for (const conversation of this.#open.values()) conversation.put({ closed: "GuestGone", timeNs });
     this.#open.clear();
     this.#begun.end();
     this.#onReady();
+    this.#follow.over();
   }
 
   #take(record: ConversationRecord): void {

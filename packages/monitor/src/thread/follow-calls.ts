@@ -16,11 +16,24 @@ export class FollowCalls {
   readonly #followers: Followers;
   readonly #guests: ReadonlySet<Attachment>;
   readonly #soon: (run: () => void) => void;
+  readonly #unfollowed: (id: number) => void;
 
-  constructor(followers: Followers, guests: ReadonlySet<Attachment>, soon: (run: () => void) => void) {
+  /** `unfollowed`: nothing is put into that follower's ring any more. */
+  constructor(
+    followers: Followers,
+    guests: ReadonlySet<Attachment>,
+    soon: (run: () => void) => void,
+    unfollowed: (id: number) => void,
+  ) {
     this.#followers = followers;
     this.#guests = guests;
     this.#soon = soon;
+    this.#unfollowed = unfollowed;
+  }
+
+  /** Something is due that waits for who follows. */
+  get areDue(): boolean {
+    return this.#followers.areDue;
   }
 
   take(message: FollowMessage): void {
@@ -31,6 +44,7 @@ export class FollowCalls {
         return;
       case "unfollow":
         this.#followers.delete(id);
+        this.#unfollowed(id);
         return;
       case "follow-room":
         this.#followers.of(id)?.room();

@@ -144,6 +144,8 @@ export type FromReactor =
   | FlowRecordsMessage
   /** There is something in the ring of that follower. */
   | { readonly kind: "followed"; readonly id: number }
+  /** Nothing is put into that ring any more: another may have it. */
+  | { readonly kind: "unfollowed"; readonly id: number }
   /** A VM was removed, and nothing of the reactor's thread uses its memory any more. */
   | { readonly kind: "vm-ended"; readonly name: string }
   | { readonly kind: "memory"; readonly id: number; readonly memory: ReactorMemory }

@@ -42,6 +42,8 @@ import { Tenants } from "./tenants.ts";
 const DRAIN_CHECK_MS = 20;
 /** How long a stopping monitor waits, when everything else is over, for a disk that has work of a guest's. */
 const DISK_END_MS = 1000;
+/** And for who follows conversations, and has no room for their ends. */
+const FOLLOWED_END_MS = 1000;
 /**
  * And for regions to be unmade: some 90 ms for each 256 MiB that were touched. What is left then goes with the process.
  */
@@ -138,7 +140,9 @@ export class ReactorThread {
     };
     this.#arrivals = new Arrivals(this.#arrivalsHost(), guestHost);
     this.#census = new Census(this.#censusHost(guestHost.opener));
-    this.#followCalls = new FollowCalls(followers, this.#arrivals.guests, soon);
+    this.#followCalls = new FollowCalls(followers, this.#arrivals.guests, soon, (id) => {
+      post({ kind: "unfollowed", id });
+    });
     reactor.watchForNobody(options.wakeFd, EPOLLIN, () => this.#receive());
     if (options.listenFd >= 0) this.#arrivals.listen(options.listenFd);
     for (const tenant of options.tenants) {
@@ -345,6 +349,7 @@ export class ReactorThread {
     const waitedMs = performance.now() - sinceMs;
     const waits =
       this.#arrivals.guests.size > 0 ||
+      (this.#followCalls.areDue && waitedMs < FOLLOWED_END_MS) ||
       (this.#disk.load > 0 && waitedMs < DISK_END_MS) ||
       (this.#regions.load > 0 && waitedMs < REGIONS_END_MS);
     if (waits) {

@@ -6,10 +6,14 @@
 //        └── no room:     └── the stream ends ──▶ CLOSED is told, as soon as there is room
 //            the same
 //
+// A LOST is an object of its reader's, too: it counts as a piece without bytes, and where its reader has no room for
+// that it is kept until it has, or CLOSED is due. So a reader that takes nothing has so many of them, and no more.
+//
 // Invariant: what was taken from the stream is told, or counted in a LOST before whatever comes behind it.
 
 import { From, heldBytes, RECORD_PAYLOAD_MAX, RecordKind } from "./records.ts";
 import type { ConversationRing } from "./ring.ts";
+import { wallMs } from "./wall-clock.ts";
 
 const encoder = new TextEncoder();
 
@@ -68,11 +72,11 @@ export class Followed {
       this.#isPaused = true;
       return 0;
     }
-    if (this.settle() && ring.room >= Math.min(wanted, ring.capacity / 4)) {
-      return Math.min(wanted, capacity - this.#unread);
+    if (this.settle()) {
+      if (ring.room >= Math.min(wanted, ring.capacity / 4)) return Math.min(wanted, capacity - this.#unread);
+      this.#by.wait(this);
     }
     this.#isPaused = true;
-    this.#by.wait(this);
     return 0;
   }
 
@@ -85,7 +89,7 @@ export class Followed {
       const piece = bytes.length <= most ? bytes : bytes.subarray(at, at + most);
       if (!this.#tell(from, piece, timeMs, peer)) {
         this.#lost[from] += bytes.length - at;
-        this.#by.wait(this);
+        if (!this.#keepsLost()) this.#by.wait(this);
         return;
       }
       at += piece.length;
@@ -110,7 +114,7 @@ export class Followed {
   /** Its reader has taken so much. */
   read(bytes: number): void {
     this.#unread = Math.max(0, this.#unread - bytes);
-    this.resume();
+    if (this.settle()) this.resume();
   }
 
   /** Its stream may go on, if it stood still. */
@@ -133,12 +137,17 @@ export class Followed {
     this.#stream.untapped();
   }
 
-  /** Tells what is due. False: there is no room for all of it, and it waits. */
+  /** Tells what is due. False: there is no room for all of it, and it waits for the ring, or for its reader. */
   settle(): boolean {
     if (this.#isOver) return true;
     if (this.#settle()) return true;
-    this.#by.wait(this);
+    if (this.#opened !== undefined || !this.#keepsLost()) this.#by.wait(this);
     return false;
+  }
+
+  /** Its reader has no room for a LOST. */
+  #keepsLost(): boolean {
+    return this.#closed === undefined && this.#unread + heldBytes(0) > this.#by.capacity;
   }
 
   #settle(): boolean {
@@ -149,7 +158,9 @@ export class Followed {
     for (const from of [From.INITIATOR, From.RESPONDER]) {
       const lost = this.#lost[from];
       if (lost === 0) continue;
+      if (this.#keepsLost()) return false;
       if (!this.#say(RecordKind.LOST, from, encoder.encode(JSON.stringify({ lost })))) return false;
+      this.#unread += heldBytes(0);
       this.#lost[from] = 0;
     }
     if (this.#closed === undefined) return true;
@@ -160,7 +171,7 @@ export class Followed {
   }
 
   #say(kind: RecordKind, from: From, text: Uint8Array): boolean {
-    const timeMs = performance.timeOrigin + performance.now();
+    const timeMs = wallMs();
     if (!this.#by.ring.put({ kind, from, conversation: this.id, timeMs }, text)) return false;
     this.#by.told();
     return true;

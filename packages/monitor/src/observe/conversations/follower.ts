@@ -9,6 +9,7 @@
 import { Followed, type FollowedBy, type Paced } from "./followed.ts";
 import { type ConversationOpened, From, RecordKind } from "./records.ts";
 import { ConversationRing } from "./ring.ts";
+import { wallMs } from "./wall-clock.ts";
 import { Wanted, type WantedConversations } from "./wanted.ts";
 
 /** How late the main thread is told of little, in milliseconds: to post takes some 20 us, and wakes it. */
@@ -48,6 +49,8 @@ export class Follower implements FollowedBy {
   readonly #waiting: Set<Followed> = new Set();
   #isTold = false;
   #missed = 0;
+  /** Until it is ready, those that it was told of: of the streams that are there, none is met twice. */
+  #met: WeakSet<Paced> | undefined = new WeakSet();
   #isReady = false;
   #isReadyTold = false;
   #isOver = false;
@@ -66,9 +69,16 @@ export class Follower implements FollowedBy {
     return this.#isOver;
   }
 
+  /** Something is due, and waits for room in the ring. */
+  get isDue(): boolean {
+    return this.#waiting.size > 0;
+  }
+
   /** A conversation begins, or is there. Undefined: it is not followed. */
   begin(protocol: number, opened: ConversationOpened, stream: Paced): Followed | undefined {
     if (this.#isOver || !this.#wanted.has(protocol, opened)) return undefined;
+    if (this.#met?.has(stream)) return undefined;
+    this.#met?.add(stream);
     if (this.#all.size >= this.#most) {
       this.#missed++;
       this.#settleOwn();
@@ -83,6 +93,7 @@ export class Follower implements FollowedBy {
   /** All that were there are followed. */
   ready(): void {
     this.#isReady = true;
+    this.#met = undefined;
     this.#settleOwn();
   }
 
@@ -105,8 +116,8 @@ export class Follower implements FollowedBy {
     if (!this.#settleOwn()) return;
     for (const followed of [...this.#waiting]) {
       this.#waiting.delete(followed);
-      if (!followed.settle()) return;
-      followed.resume();
+      if (followed.settle()) followed.resume();
+      else if (this.#waiting.has(followed)) return;
     }
   };
 
@@ -169,7 +180,7 @@ export class Follower implements FollowedBy {
   }
 
   #say(kind: RecordKind, what: object): boolean {
-    const timeMs = performance.timeOrigin + performance.now();
+    const timeMs = wallMs();
     const payload = encoder.encode(JSON.stringify(what));
     if (this.ring.put({ kind, from: From.INITIATOR, conversation: 0, timeMs }, payload)) {
       this.told();

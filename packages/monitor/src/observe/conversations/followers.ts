@@ -31,6 +31,12 @@ export class Followers {
     return follower;
   }
 
+  /** What is due of some of them waits for room in their rings. */
+  get areDue(): boolean {
+    for (const follower of this.#all.values()) if (follower.isDue) return true;
+    return false;
+  }
+
   of(id: number): Follower | undefined {
     return this.#all.get(id);
   }

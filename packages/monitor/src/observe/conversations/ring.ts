@@ -64,6 +64,8 @@ export class ConversationRing {
     this.#u32[second >>> 2] = head.conversation;
     this.#u32[(second + 4) >>> 2] = peer.length;
     this.#f64[((at + 16) % this.capacity) >>> 3] = head.timeMs;
+    // What its last word has past the payload is zero, whatever the ring had there before.
+    if ((length & 7) !== 0) this.#f64[((at + whole - 8) % this.capacity) >>> 3] = 0;
     const data = (at + RECORD_HEADER_BYTES) % this.capacity;
     if (peer.length > 0) this.#copyIn(peer, data);
     this.#copyIn(payload, (data + peer.length) % this.capacity);
@@ -80,6 +82,11 @@ export class ConversationRing {
     }
     this.#bytes.set(bytes.subarray(0, first), at);
     this.#bytes.set(bytes.subarray(first), 0);
+  }
+
+  /** Empty, for another follower: the reactor's thread has let go of it. */
+  reset(): void {
+    this.#words.fill(0);
   }
 
   /** True, once for each time that it was asked for: the main thread is to be told that there is something. */

@@ -8,6 +8,7 @@ import type { Scratch } from "@ringway/linux";
 import type { Followed } from "./followed.ts";
 import type { Follower } from "./follower.ts";
 import type { ConversationEnd, From } from "./records.ts";
+import { wallMs } from "./wall-clock.ts";
 
 export class Tap {
   readonly staging: Scratch;
@@ -28,9 +29,10 @@ export class Tap {
     return this.#followed.some((each) => each.follower === follower);
   }
 
-  /** Nobody follows it any more. */
-  get isOver(): boolean {
-    return this.#followed.every(({ followed }) => followed.isOver);
+  /** Lets go of those who do not follow it any more, and of their rings. False: nobody does. */
+  keep(): boolean {
+    this.#followed = this.#followed.filter(({ followed }) => !followed.isOver);
+    return this.#followed.length > 0;
   }
 
   /** Up to `wanted` bytes that may be carried now; 0: the stream is run again when some may. */
@@ -45,7 +47,7 @@ export class Tap {
 
   /** `direction` is a Direction; these were carried. `peer`: of a datagram of a bound socket. */
   took(direction: 0 | 1, bytes: Uint8Array, peer?: Uint8Array): void {
-    const timeMs = performance.timeOrigin + performance.now();
+    const timeMs = wallMs();
     for (const { followed } of this.#followed) followed.took(this.#from[direction], bytes, timeMs, peer);
   }
 

@@ -6,7 +6,6 @@
 
 import type { InetAddress } from "@ringway/control";
 import { Direction, type Stream } from "../../guests/stream.ts";
-import { tellDatagrams } from "./told.ts";
 
 export class BatchFrames {
   #count = 0;
@@ -20,8 +19,6 @@ export class BatchFrames {
   /** How many datagrams each frame has, and up to which of the entry's the batch has them. */
   readonly #counts: Int32Array;
   readonly #ends: Int32Array;
-  /** Of a frame with several, what each of its datagrams has but the last; else 0. */
-  readonly #segments: Int32Array;
   /** Where they go; undefined where the socket is connected. */
   readonly #to: (InetAddress | undefined)[];
 
@@ -32,7 +29,6 @@ export class BatchFrames {
     this.#offsets = new Float64Array(capacity);
     this.#counts = new Int32Array(capacity);
     this.#ends = new Int32Array(capacity);
-    this.#segments = new Int32Array(capacity);
     this.#to = new Array<InetAddress | undefined>(capacity).fill(undefined);
   }
 
@@ -46,21 +42,12 @@ export class BatchFrames {
   }
 
   /** A frame with `count` datagrams, of which the batch has those before `end`. Hot. */
-  add(
-    whole: number,
-    offset: number,
-    count: number,
-    end: number,
-    segment: number,
-    to: InetAddress | undefined,
-  ): void {
-    this.#segments[this.#count] = segment;
+  add(whole: number, offset: number, count: number, end: number, to: InetAddress | undefined): void {
     this.#add(1, whole, offset, count, end, to);
   }
 
   /** A run of frames for the one peer of a connected socket. Hot. */
   addRun(frames: number, whole: number, offset: number): void {
-    this.#segments[this.#count] = 0;
     this.#add(frames, whole, offset, 1, frames, undefined);
   }
 
@@ -91,18 +78,6 @@ export class BatchFrames {
     return undefined;
   }
 
-  /** Who follows the stream is told of so many frames of an entry, whose datagrams begin `at` in what is not taken. */
-  #tell(stream: Stream, entry: number, at: number, frames: number, headBytes: number): void {
-    const { tap, pipe } = stream;
-    if (tap === undefined) return;
-    const whole = this.#wholes[entry]!;
-    const data = tap.staging.bytes.subarray(0, whole - headBytes);
-    for (let frame = 0; frame < frames; frame++) {
-      pipe.toHost.copy(data, at + frame * whole);
-      tellDatagrams(tap, Direction.TO_HOST, data, this.#segments[entry]!, this.#to[entry]);
-    }
-  }
-
   /**
    * So many datagrams are through, counted in the same way: how many bytes of the ring the frames are that are through
    * as a whole, each of which the stream is told of. `headBytes`: of a frame, what is before its datagrams. Hot.
@@ -116,7 +91,6 @@ export class BatchFrames {
       const through = Math.min(this.#frames[i]!, Math.trunc(left / count));
       const offset = this.#offsets[i]!;
       stream.movedEach(Direction.TO_HOST, offset, whole - headBytes, whole, through);
-      if (stream.tap !== undefined) this.#tell(stream, i, bytes + headBytes, through, headBytes);
       left -= through * count;
       bytes += through * whole;
       if (through < this.#frames[i]!) break;

@@ -1,5 +1,5 @@
 // What lies at the front of a guest's ring of datagrams: those go into the thread's batch, straight from where they
-// are, as many as it takes.
+// are, as many as it takes. Where somebody follows the stream they go from a copy (staged.ts).
 //
 // Invariant: of the first frame in the ring #done datagrams are sent, of all others none.
 
@@ -22,6 +22,7 @@ import type { Answers } from "./answers.ts";
 import type { BatchFrames } from "./frames.ts";
 import type { Peer, Peers } from "./peers.ts";
 import { nobody, type UdpSocket } from "./socket.ts";
+import { StagedDatagrams } from "./staged.ts";
 
 const { UdpSend, UdpSendTo, datagramsOf } = udpMessages;
 
@@ -70,6 +71,8 @@ export class Gathering {
   /** Of this batch, so many bytes are left. */
   #mayAdd = 0;
   #done = 0;
+  /** Of a stream that somebody follows, what the batch has. */
+  readonly #staged: StagedDatagrams = new StagedDatagrams();
 
   /** `peers`: those of a bound socket. */
   constructor(
@@ -100,6 +103,7 @@ export class Gathering {
     const { toHost } = this.#stream.pipe;
     batch.begin();
     frames.begin();
+    this.#staged.begin();
     this.#mayAdd = Math.min(this.mostBytes, this.#batchBytes);
     let at = this.#peers === undefined && this.#done === 0 ? this.#gatherSingles(readable) : 0;
     while (batch.added < this.mostDatagrams && this.#mayAdd > 0) {
@@ -156,8 +160,9 @@ export class Gathering {
     const data = at + SINGLE_HEAD_BYTES;
     const offset = this.#offsetAt(data);
     const whole = SINGLE_HEAD_BYTES + bytes;
-    if (frames === 1) this.#add(this.#batch, data, bytes, undefined);
-    else {
+    if (frames === 1 || this.#stream.tap !== undefined) {
+      for (let i = 0; i < frames; i++) this.#add(this.#batch, data + i * whole, bytes, undefined);
+    } else {
       const address = this.#stream.guest.memory.address + offset;
       this.#batch.addRun(address, bytes, whole, frames, undefined, this.joinBytes);
     }
@@ -242,12 +247,17 @@ export class Gathering {
       this.#mayAdd -= size;
       this.#add(batch, data + from, size, peer);
     }
-    frames.add(whole, this.#offsetAt(data), count, end, segment, peer?.endpoint);
+    frames.add(whole, this.#offsetAt(data), count, end, peer?.endpoint);
   }
 
   #add(batch: DatagramBatch, at: number, bytes: number, peer: Peer | undefined): void {
-    const { pipe, guest } = this.#stream;
+    const { pipe, guest, tap } = this.#stream;
     const { toHost } = pipe;
+    if (tap !== undefined) {
+      const staged = this.#staged.stage(tap, toHost, at, bytes, peer?.endpoint);
+      batch.add(staged, bytes, 0, 0, peer, this.joinBytes);
+      return;
+    }
     const { address } = guest.memory;
     const toEnd = toHost.spanBytes(toHost.capacity);
     const first = at < toEnd ? Math.min(bytes, toEnd - at) : bytes;
@@ -265,6 +275,11 @@ export class Gathering {
   /** Whom the batch's datagram with this number is for. */
   endpointOf(datagram: number): InetAddress {
     return this.#frames.endpointOf(this.#done + datagram) ?? this.#socket.endpoint!;
+  }
+
+  /** Who follows the stream is told of so many of the batch's datagrams: those that the kernel has. */
+  tell(datagrams: number): void {
+    if (this.#stream.tap !== undefined) this.#staged.tell(this.#stream.tap, datagrams);
   }
 
   /** Takes so many of the batch's datagrams off the ring; how many bytes that was. */

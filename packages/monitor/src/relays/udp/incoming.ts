@@ -52,7 +52,7 @@ export class Incoming {
   receivable = true;
   /** An error was announced: a short count is not the end of what there is to know. */
   failed = false;
-  /** The guest is at a rate. */
+  /** The guest is at a rate, or a follower that paces has no room. */
   waits = false;
   readonly #host: RelayHost;
   readonly #stream: Stream;
@@ -111,7 +111,12 @@ export class Incoming {
       const { tap } = this.#stream;
       if (tap !== undefined) {
         most = Math.min(most, FOLLOWED_MAX);
-        if (tap.room(FOLLOWED_MAX * TRAIN_MAX_BYTES) === 0) return false;
+        if (tap.room(FOLLOWED_MAX * TRAIN_MAX_BYTES) === 0) {
+          // Not idle: what comes waits in the kernel, which drops what is past its room.
+          this.waits = true;
+          this.#waited = true;
+          return false;
+        }
       }
       const count = inbox.receive(this.#socket.fd, most);
       if (count < 0) {

@@ -41,7 +41,7 @@ export type Taken = (typeof Taken)[keyof typeof Taken];
 const BUDGET_BYTES = 1024 * 1024;
 const MESSAGE_COST_BYTES = 2048;
 const DATAGRAM_COST_BYTES = 64;
-/** Of who is followed, in one batch: half of what those who follow have room for, and one more may begin within it. */
+/** Of who is followed, in one batch: half of what is staged (staged.ts), and one more may begin within it. */
 const FOLLOWED_BYTES: number = 128 * 1024;
 
 /** An earlier datagram came back; nothing is wrong with this one. */
@@ -56,7 +56,7 @@ const CAME_BACK: ReadonlySet<number> = new Set([
 
 export class Outgoing {
   sendable = true;
-  /** The guest is at a rate. */
+  /** The guest is at a rate, or a follower that paces has no room. */
   waits = false;
   readonly #host: RelayHost;
   readonly #stream: Stream;
@@ -154,6 +154,7 @@ export class Outgoing {
     if (network.limited) network.spent(Direction.TO_HOST, batch.sentBytes, this.#stream, sent);
     this.#host.counters.add(Counter.datagramsToHost, sent);
     if (sent > 0) {
+      gathering.tell(sent);
       this.#retried = false;
       socket.usedMs = nowMs;
     }
