@@ -1,9 +1,21 @@
 // What is learned as it is asked for: ringway policy learn --follow, and ringway monitor --learn.
 
-import { appendFileSync, readdirSync, readFileSync, renameSync, writeFileSync } from "node:fs";
+import {
+  appendFileSync,
+  chmodSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmdirSync,
+  rmSync,
+  statSync,
+  truncateSync,
+  writeFileSync,
+} from "node:fs";
 import { join } from "node:path";
 import { Guest } from "@ringway/guest";
-import { PolicyMatcher, parsePolicy } from "@ringway/monitor";
+import { AdminClient, PolicyMatcher, parsePolicy } from "@ringway/monitor";
 import { expect, it, onTestFinished } from "vitest";
 import { LOADED_MS } from "../../../test/support/processes.ts";
 import { Home, RINGWAY, start } from "../../../test/support/ringway.ts";
@@ -72,11 +84,15 @@ it("monitor --learn allows what no rule denies, says so, and writes what was ask
   const text = await written(learned, /allow: 127\.0\.0\.1, ports: 0 \}/, `ports: ${server.port}`, "deny: ");
   expect(text).not.toContain("192.0.2.1");
   expect(text).toContain("audited: refusals");
+  expect(statSync(learned).mode & 0o777).toBe(0o600);
+  chmodSync(learned, 0o640);
   // A policy that is read again is learned beside, and what was asked for before is known still.
   home.policy = policy.replace(
     "[{ id: no, deny: 192.0.2.0/24 }]",
     `[{ id: web, allow: 127.0.0.1, ports: ${server.port} }]`,
   );
+  // As logrotate does it: what was learned of the old file is known still.
+  renameSync(audit, `${audit}.1`);
   monitor.kill("SIGHUP");
   await until("the second word", () => monitor.log.filter(({ learn }) => learn === learned).length === 2);
   const socket = await guest.connect(server.port, "127.0.0.1");
@@ -84,6 +100,7 @@ it("monitor --learn allows what no rule denies, says so, and writes what was ask
   await guest.close();
   monitor.kill("SIGTERM");
   expect((await monitor.ended).code).toBe(0);
+  expect(statSync(learned).mode & 0o777).toBe(0o640);
   const last = parsePolicy(readFileSync(learned, "utf8"), { file: learned });
   const matcher = new PolicyMatcher(last);
   expect(matcher.connectAddress("127.0.0.1", server.port).allowed).toBe(true);
@@ -103,4 +120,47 @@ it("monitor --learn wants an audit file, and another file than the policy's", as
   const same = ["--audit", join(folder, "audit"), "--learn", policy];
   const own = await start([process.execPath, RINGWAY, ...args, ...same]).ended;
   expect(own).toMatchObject({ code: 2, stderr: expect.stringContaining("is what is learned from") });
+  // Nobody has a wide policy for nothing.
+  const nowhere = ["--audit", join(folder, "audit"), "--learn", join(folder, "none", "l")];
+  const lost = await start([process.execPath, RINGWAY, ...args, ...nowhere]).ended;
+  expect(lost).toMatchObject({ code: 1, stderr: expect.stringContaining("/none/l: ENOENT") });
+  expect(lost.stderr).not.toContain("is ready");
+});
+
+it("monitor --learn goes on where FILE cannot be written for a time, and under a policy of the operator's", async () => {
+  await using home = new Home("version: 1\n");
+  const [audit, learned, socket] = ["audit", "learned.yaml", "admin"].map((name) => join(home.folder, name));
+  const monitor = await home.ready(["--audit", audit!, "--learn", learned!, "--admin", socket!]);
+  await written(learned!, "no audit line");
+  rmSync(learned!);
+  mkdirSync(learned!);
+  const guest = await Guest.attach(home.path);
+  onTestFinished(() => guest.close());
+  await expect(guest.connect(9, "127.0.0.1")).rejects.toMatchObject({ rule: "default" });
+  expect(await monitor.logged("what is asked for is not in")).toMatchObject({
+    level: "error",
+    learn: learned,
+  });
+  rmdirSync(learned!);
+  await written(learned!, "allow: 127.0.0.1, ports: 9 }");
+  using client = new AdminClient({ socket: socket! });
+  await client.putPolicy("version: 1\nconnect: [{ id: no, deny: 127.0.0.1, ports: 9 }]\n");
+  expect(await monitor.logged("the operator's policy")).toMatchObject({ level: "warn", learn: learned });
+  // It denies what was learned, and what it refuses beside is learned.
+  await expect(guest.connect(25, "203.0.113.1")).rejects.toMatchObject({ rule: "default" });
+  const text = await written(learned!, "allow: 203.0.113.1, ports: 25 }", /deny: \[.*127\.0\.0\.1/);
+  expect(text).not.toContain("allow: 127.0.0.1, ports: 9");
+});
+
+it("monitor --learn ends and leaves FILE as it was, where the audit file is longer than it has read", async () => {
+  await using home = new Home("version: 1\n");
+  const [audit, learned] = [join(home.folder, "audit"), join(home.folder, "learned.yaml")];
+  writeFileSync(audit, "");
+  truncateSync(audit, 2 ** 36);
+  writeFileSync(learned, "version: 1 # of before\n");
+  const monitor = await home.ready(["--audit", audit, "--learn", learned]);
+  monitor.kill("SIGTERM");
+  expect((await monitor.ended).code).toBe(0);
+  expect(await monitor.logged("the rest of")).toMatchObject({ level: "warn", learn: learned });
+  expect(readFileSync(learned, "utf8")).toBe("version: 1 # of before\n");
 });

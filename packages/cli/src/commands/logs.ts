@@ -23,7 +23,7 @@ export async function logs(files: readonly string[], options: LogsOptions): Prom
   }
   for (const file of from) {
     try {
-      await print(follow ? followed(file, NEVER, () => {}) : streamOf(file), options);
+      await print(follow ? followed(file, NEVER) : streamOf(file), options);
     } catch (error) {
       throw new Failure(`cannot read ${file}: ${errorLine(error)}`, { cause: error });
     }

@@ -74,6 +74,7 @@ async function serveGuests(
     monitor.on("error", (error) => reject(new Failure(`the monitor failed: ${errorLine(error)}`)));
   });
   const byOperator = new Promise<{ readonly drainMs?: number }>((resolve) => monitor.on("drain", resolve));
+  if (learning !== undefined) learnBeside(monitor, learning);
   await learning?.begin();
   manager?.ready(statusOf(options), () => monitor.memoryUsage());
   asked.onReload(() => {
@@ -93,6 +94,15 @@ async function serveGuests(
   await Promise.race([monitor.close({ drainMs: end.drainMs }), failed]);
   await learning?.end();
   return Exit.OK;
+}
+
+/** What an operator puts in force is what is learned beside from then on. */
+function learnBeside(monitor: Monitor, learning: Learning): void {
+  monitor.on("changed", ({ action, guest, by }) => {
+    const isOperators = (by as { readonly via?: string } | undefined)?.via === "admin";
+    if (action !== "policy" || guest !== undefined || !isOperators) return;
+    void learning.replaced(monitor.steering.policy().policy);
+  });
 }
 
 function statusOf({ policy, guests, vms, learn }: MonitorCommandOptions): string {
@@ -134,6 +144,7 @@ async function begin(
   if (admin !== undefined) makeDefaultFolder(admin.socket);
   raiseLimit(logger);
   const inherited = inheritedSockets(options);
+  await learning?.prove();
   try {
     return await Monitor.start({
       policy: learning === undefined ? policy : await learning.widened(policy),

@@ -10,6 +10,7 @@ import { isOf } from "../guests/of.ts";
 import { AuditLines } from "../learn/audit-lines.ts";
 import { LearnedFile } from "../learn/learned-file.ts";
 import { Lessons } from "../learn/lessons.ts";
+import { realFolders } from "../learn/real-folders.ts";
 import { followed } from "../log/follow.ts";
 import { loadOnce, STDIN } from "./load.ts";
 
@@ -36,7 +37,7 @@ export async function learnPolicy(options: LearnOptions): Promise<number> {
   }
   const policy = file === undefined ? undefined : await loadPolicy(file);
   using surroundings = new HostSurroundings();
-  const lessons = new Lessons(policy, surroundings);
+  const lessons = new Lessons(policy, surroundings, await realFolders(policy));
   const lines = new AuditLines();
   const written = output === undefined ? undefined : new LearnedFile(output, [...from, file]);
   const others = new Set<string>();
@@ -59,10 +60,9 @@ export async function learnPolicy(options: LearnOptions): Promise<number> {
   const text = (): string => lessons.toString(lines.unreadable);
   if (follow) {
     const ended = endedBySignal();
-    await read(
-      from[0]!,
-      followed(from[0]!, ended, () => written?.write(text())),
-    );
+    const idle = (hasMore: boolean): Promise<void> | undefined =>
+      hasMore ? written?.write(text()) : undefined;
+    await read(from[0]!, followed(from[0]!, ended, { idle }));
   } else for (const each of from) await read(each, undefined);
   if (!isThere) throw new Failure(noneOf(guest!, others));
   if (written === undefined) process.stdout.write(text());

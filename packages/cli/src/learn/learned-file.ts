@@ -1,10 +1,15 @@
-// The file that a learned policy is written to: whoever reads it sees one that is whole, the old one or the new one. A
-// monitor's main thread does not wait for its disk.
+// The file that a learned policy is written to: whoever reads it sees one that is whole, the old one or the new one,
+// also after a loss of power. It is its owner's alone, unless there is one already that others may read. A monitor's
+// main thread does not wait for its disk.
 
+import { randomBytes } from "node:crypto";
 import { statSync } from "node:fs";
-import { rename, rm, writeFile } from "node:fs/promises";
+import { open, rename, rm, stat } from "node:fs/promises";
 import { resolve } from "node:path";
 import { errorLine, Failure, UsageError } from "../errors.ts";
+
+const OWNERS = 0o600;
+const PERMISSIONS = 0o777;
 
 export class LearnedFile {
   readonly #file: string;
@@ -18,18 +23,41 @@ export class LearnedFile {
     }
   }
 
+  /** Whether it could be written, without a change of it. Throws Failure. */
+  async prove(): Promise<void> {
+    await this.#beside(async (made) => {
+      const there = await stat(this.#file).catch(() => undefined);
+      if (there?.isDirectory()) throw new Error("it is a folder");
+      await rm(made);
+    }, "");
+  }
+
   /** Does nothing where it has that text. Throws Failure. */
   async write(text: string): Promise<void> {
     if (text === this.#written) return;
-    const made = `${this.#file}.${process.pid}.new`;
+    await this.#beside((made) => rename(made, this.#file), text);
+    this.#written = text;
+  }
+
+  /** With a new file in its folder that has this text. */
+  async #beside(use: (made: string) => Promise<void>, text: string): Promise<void> {
+    const made = `${this.#file}.${randomBytes(8).toString("hex")}.new`;
     try {
-      await writeFile(made, text);
-      await rename(made, this.#file);
+      await this.#make(made, text);
+      await use(made);
     } catch (error) {
       await rm(made, { force: true }).catch(() => {});
       throw new Failure(`cannot write ${this.#file}: ${errorLine(error)}`, { cause: error });
     }
-    this.#written = text;
+  }
+
+  async #make(made: string, text: string): Promise<void> {
+    // Its name is nobody's guess, and nothing that is there is followed or written to.
+    await using handle = await open(made, "wx", OWNERS);
+    const there = await stat(this.#file).catch(() => undefined);
+    if (there?.isFile()) await handle.chmod(there.mode & PERMISSIONS);
+    await handle.writeFile(text);
+    await handle.sync();
   }
 }
 

@@ -14,13 +14,21 @@ const NAME = /^[A-Za-z0-9_.-]+$/;
 export type Refused = Pick<Denial, "protocol" | "what" | "rule"> & Partial<Pick<Denial, "reason">>;
 
 export class Learned {
-  readonly #names: Policy["hosts"];
+  #names: Policy["hosts"];
   readonly connect: Reached = new Reached();
   readonly listen: Reached = new Reached();
 
   /** `names`: the policy's `hosts`. */
   constructor(names: Policy["hosts"]) {
     this.#names = names;
+  }
+
+  /** Another policy is in force, which has these `hosts`, and places as `placeOf` says; undefined: it denies that. */
+  under(names: Policy["hosts"], placeOf: (asked: Asked) => number | undefined): void {
+    this.#names = names;
+    for (const list of ["connect", "listen"] as const) {
+      this[list].placeAnew((host, port, transport) => placeOf({ list, host, port, transport }));
+    }
   }
 
   /** Where it was learned; undefined where nothing was. `place`: of the rule that allowed the name, if one did. */

@@ -8,6 +8,7 @@ import { denials, isName, otherKeys, Places } from "./in-force.ts";
 import { type Asked, askedOf, Learned } from "./learned.ts";
 import { PathsAsked } from "./paths.ts";
 import { AT_THE_END } from "./reach.ts";
+import type { RealFolders } from "./real-folders.ts";
 import { yamlText } from "./yaml.ts";
 
 /** Allows every name at public addresses: what it refuses needs a rule's resolvesTo, or is no request at all. */
@@ -15,22 +16,36 @@ const ANY_NAME = 'version: 1\nconnect: [{ id: any, allow: "*", protocols: [tcp, 
 const NO_REQUEST = ["name", "address", "port"];
 
 export class Lessons {
-  readonly #policy: Policy | undefined;
+  #policy: Policy | undefined;
+  #folders: RealFolders;
+  readonly #surroundings: HostSurroundings;
   readonly #learned: Learned;
   readonly #paths: PathsAsked = new PathsAsked();
   /** Of all that something was learned of. */
   readonly #all: Evidence = new Evidence();
   readonly #judge: PolicyMatcher;
-  readonly #places: Places | undefined;
+  #places: Places | undefined;
   /** Of guests' own UDP sockets, whose peers that were allowed have no lines. */
   readonly #ownSockets: Evidence = new Evidence();
   #hasOwnSockets = false;
 
-  constructor(policy: Policy | undefined, surroundings: HostSurroundings) {
+  /** `folders`: those of the policy. */
+  constructor(policy: Policy | undefined, surroundings: HostSurroundings, folders: RealFolders) {
     this.#policy = policy;
+    this.#folders = folders;
+    this.#surroundings = surroundings;
     this.#learned = new Learned(policy?.hosts ?? {});
     this.#judge = new PolicyMatcher(parsePolicy(ANY_NAME, { file: "any.yaml" }), surroundings);
     this.#places = policy === undefined ? undefined : new Places(policy, surroundings);
+  }
+
+  /** Another policy is in force: what was learned is kept, as far as that one does not deny it. */
+  under(policy: Policy, folders: RealFolders): void {
+    const places = new Places(policy, this.#surroundings);
+    this.#policy = policy;
+    this.#folders = folders;
+    this.#places = places;
+    this.#learned.under(policy.hosts, (asked) => places.of(asked));
   }
 
   take(line: AuditLine): void {
@@ -91,7 +106,7 @@ export class Lessons {
       ...head,
       this.#learned.toString(kept),
       this.#hosts(),
-      this.#paths.toString(this.#policy),
+      this.#paths.toString(this.#policy, this.#folders),
       this.#policy === undefined ? "" : otherKeys(this.#policy),
       own,
     ].join("");

@@ -5,11 +5,11 @@
 // Invariant: what the learned rules allow, those of the policy did. A rule restricts what another one allows around it,
 // where its guest path or its folder on the host lies below that one's: so it is kept with that one, used or not.
 
-import { realpathSync } from "node:fs";
 import { isAbsolute } from "node:path";
 import type { FilesRule, Policy } from "@ringway/monitor";
 import type { AuditLine } from "./audit-lines.ts";
 import { Evidence } from "./evidence.ts";
+import type { RealFolders } from "./real-folders.ts";
 import { idKey, yamlText } from "./yaml.ts";
 
 const KEPT_MAX = 10_000;
@@ -74,17 +74,21 @@ export class PathsAsked {
     return this.#used.size + this.#refused.size === 0;
   }
 
-  /** Lists of a policy, and comments. */
-  toString(policy: Policy | undefined): string {
+  /** Lists of a policy, whose folders are these, and comments. */
+  toString(policy: Policy | undefined, folders: RealFolders): string {
     const told = [...this.#refused].slice(0, TOLD_MAX).map(([text, seen]) => `# ${text}; ${seen}\n`);
     const more = this.#refused.size - told.length;
     if (more > 0) told.push(`# and ${more} more paths that were refused\n`);
     if (this.#lost > 0) told.push(`# ${this.#lost} more lines of files and sockets are not here\n`);
-    return `${this.#files(policy)}${this.#sockets(policy)}${this.#unknown(policy)}${told.join("")}`;
+    return `${this.#files(policy, folders)}${this.#sockets(policy)}${this.#unknown(policy)}${told.join("")}`;
   }
 
-  #files(policy: Policy | undefined): string {
-    const kept = keptRules(policy?.files ?? [], ({ id }) => this.#used.get(id)?.list === "files");
+  #files(policy: Policy | undefined, folders: RealFolders): string {
+    const realHost = ({ host }: FilesRule): string => folders.get(host) ?? host;
+    const liesBelow = (inner: FilesRule, outer: FilesRule): boolean =>
+      isBelow(inner.guest, outer.guest) || isBelow(realHost(inner), realHost(outer));
+    const isUsed = ({ id }: FilesRule): boolean => this.#used.get(id)?.list === "files";
+    const kept = keptRules(policy?.files ?? [], isUsed, liesBelow);
     // One folder is read-only for all of its rules, or for none.
     const written = new Set([...kept.keys()].filter(({ id }) => this.#used.get(id)?.isWritten).map(realHost));
     const rules = [...kept].map(([rule, above]) => {
@@ -148,6 +152,7 @@ export class PathsAsked {
 function keptRules(
   rules: readonly FilesRule[],
   isUsed: (rule: FilesRule) => boolean,
+  liesBelow: (inner: FilesRule, outer: FilesRule) => boolean,
 ): Map<FilesRule, FilesRule | undefined> {
   const above = new Map<FilesRule, FilesRule | undefined>();
   let fresh = rules.filter(isUsed);
@@ -164,19 +169,6 @@ function keptRules(
   return new Map(rules.filter((rule) => above.has(rule)).map((rule) => [rule, above.get(rule)]));
 }
 
-function liesBelow(inner: FilesRule, outer: FilesRule): boolean {
-  return isBelow(inner.guest, outer.guest) || isBelow(realHost(inner), realHost(outer));
-}
-
 function isBelow(path: string, folder: string): boolean {
   return path !== folder && path.startsWith(folder === "/" ? "/" : `${folder}/`);
-}
-
-/** The folder itself, where it is there: one path may lead to another's. */
-function realHost({ host }: FilesRule): string {
-  try {
-    return realpathSync(host);
-  } catch {
-    return host;
-  }
 }

@@ -19,7 +19,8 @@ export const AT_THE_END: number = Number.POSITIVE_INFINITY;
 interface Wanted {
   readonly port: number;
   readonly transport: Transport;
-  readonly place: number;
+  /** Undefined: the policy in force denies it now. */
+  place: number | undefined;
   /** Not public, and its name has led there. */
   readonly resolvesTo: Set<string>;
 }
@@ -90,6 +91,13 @@ export class Reached {
     }
   }
 
+  /** Another policy is in force. */
+  placeAnew(placeOf: (host: string, port: number, transport: Transport) => number | undefined): void {
+    for (const [name, { wanted }] of this.#hosts) {
+      for (const one of wanted.values()) one.place = placeOf(name, one.port, one.transport);
+    }
+  }
+
   /** For one more, which is kept or lost. */
   #hasRoom(): boolean {
     const hasRoom = this.#kept < KEPT_MAX;
@@ -123,11 +131,13 @@ export class Reached {
 
 /** What one host wants: a rule for the ports that have the same place and addresses, or one for each protocol. */
 function rulesOf(all: Iterable<Wanted>): Omit<Rule, "hosts">[] {
-  interface Same extends Pick<Wanted, "place" | "resolvesTo"> {
+  interface Same extends Pick<Wanted, "resolvesTo"> {
+    readonly place: number;
     readonly ports: Readonly<Record<Transport, Set<number>>>;
   }
   const groups: Map<string, Same> = new Map();
   for (const { port, transport, place, resolvesTo } of all) {
+    if (place === undefined) continue;
     const key = [place, ...[...resolvesTo].toSorted()].join(" ");
     const same = groups.get(key) ?? { place, resolvesTo, ports: { tcp: new Set(), udp: new Set() } };
     groups.set(key, same);
