@@ -41,7 +41,7 @@ describe("ringway cat -u", () => {
     expect(server.heard).toEqual(["one\n", "two\n"]);
   });
 
-  test("-L answers each remote that it has heard from, up to -m, and --idle forgets them", async () => {
+  test("-L answers each remote that it has heard from, up to -m, then the latest, and --idle forgets them", async () => {
     const listening = cat(["-u", "-L", "127.0.0.1:0", "-m", "2", "-i", "echo", "--idle", "300ms", "-v"], "");
     const [port] = await portsOf(listening);
     const remotes = [await udp(), await udp(), await udp()];
@@ -49,13 +49,32 @@ describe("ringway cat -u", () => {
       socket.send(`from ${i}`, port!, "127.0.0.1");
       await until("the echo", () => heard.includes(`from ${i}`));
     }
-    remotes[2]!.socket.send("one too many", port!, "127.0.0.1");
+    // The one that has been silent longest makes room.
+    remotes[2]!.socket.send("one more", port!, "127.0.0.1");
+    await until("the echo", () => remotes[2]!.heard.includes("one more"));
     await said(listening, "2 at the most (-m)");
+    await said(listening, new RegExp(`:${remotes[0]!.port}: closed`));
     await said(listening, "idle for too long");
-    await until("the third to have room", () => {
-      remotes[2]!.socket.send("again", port!, "127.0.0.1");
-      return remotes[2]!.heard.length > 0;
-    });
+  });
+
+  test("a target is heard alone, and what cannot be sent is told", async () => {
+    const [server, stranger] = [await udp(), await udp()];
+    const from = await freePort();
+    const client = cat(["-u", "-v", `127.0.0.1:${from}=127.0.0.1:${server.port}`]);
+    client.child.stdin!.write("hello");
+    await until("it to come", () => server.heard.length === 1);
+    stranger.socket.send("psst", from, "127.0.0.1");
+    await new Promise<void>((resolve) => stranger.socket.send("psst", from, "127.0.0.1", () => resolve()));
+    server.socket.send("of the server", from, "127.0.0.1");
+    await printed(client, "of the server");
+    client.child.stdin!.write("secret");
+    await until("it to come", () => server.heard.length === 2);
+    expect(stranger.heard).toEqual([]);
+    expect(client.output).toBe("of the server");
+    // No broadcast without -b.
+    const wide = cat(["-u", "--exit-after-input", "-i", "lines", "255.255.255.255:9"], "1\n2\n");
+    await ended(wide);
+    expect(wide.errors).toMatch(/not sent: .*EACCES[\s\S]*2 datagrams could not be sent/);
   });
 
   test.skipIf(missing("ncat") !== undefined || missing("socat") !== undefined)(

@@ -182,6 +182,28 @@ describe.skipIf(missing("openssl") !== undefined)("TLS", () => {
     expect((await ended(good)).code).toBe(0);
     expect(listening.isOver).toBe(false);
   });
+
+  test("-l waits for one that gets through the handshake: junk, and who ends in it, are none", async () => {
+    const listening = cat([...server, "--tls", "-l", "127.0.0.1:0"], "of the server");
+    const [port] = await portsOf(listening);
+    const babbles = await tcpClient(port!);
+    babbles.resume().write("no TLS at all, and long enough to be told apart\n");
+    await until("its end", () => babbles.closed || babbles.readableEnded);
+    const leaves = await tcpClient(port!);
+    leaves.resume().end();
+    await said(listening, "it closed before TLS was there");
+    const good = cat(["-N", "--tls", "--tls-pin", pin, `127.0.0.1:${port}`], "");
+    expect((await ended(good)).code, good.errors).toBe(0);
+    expect(good.output).toBe("of the server");
+  });
+
+  test("--timeout reaches the handshake", async () => {
+    await using deaf = await tcpServer();
+    const start = performance.now();
+    const waits = cat(["--timeout", "300ms", `tls:127.0.0.1:${deaf.port}`], "");
+    expect((await ended(waits)).code).toBe(124);
+    expect(performance.now() - start).toBeLessThan(9_000);
+  });
 });
 
 describe("over a guest", () => {

@@ -1,17 +1,24 @@
 // stdout and stderr, for what is printed before a command ends. (Commands that serve guests write by a LogWriter.)
 
-const heeded = new Set<string>();
+/** What becomes of an error of each, other than EPIPE. */
+const heeded = new Map<string, (error: Error) => void>();
 
-export function standard(name: "stdout" | "stderr"): NodeJS.WriteStream {
+/** `onError` takes the place of the one before it; without any, an error is thrown. */
+export function standard(name: "stdout" | "stderr", onError?: (error: Error) => void): NodeJS.WriteStream {
   const stream = process[name];
-  if (heeded.has(name)) return stream;
-  heeded.add(name);
+  const isNew = !heeded.has(name);
+  if (isNew || onError !== undefined) heeded.set(name, onError ?? thrown);
+  if (!isNew) return stream;
   // `ringway ... | head` has read enough: as if by SIGPIPE, since not all was done.
   stream.on("error", (error: NodeJS.ErrnoException) => {
-    if (error.code !== "EPIPE") throw error;
-    process.exit(141);
+    if (error.code === "EPIPE") process.exit(141);
+    heeded.get(name)!(error);
   });
   return stream;
+}
+
+function thrown(error: Error): void {
+  throw error;
 }
 
 /**

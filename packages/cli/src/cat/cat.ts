@@ -13,7 +13,7 @@ import { Listener } from "./listener.ts";
 import type { Network } from "./network.ts";
 import type { CatOptions, UdpOptions } from "./options.ts";
 import { Peer, type PeerHandler } from "./peer.ts";
-import { Programs } from "./programs.ts";
+import { type Program, Programs } from "./programs.ts";
 import { Random } from "./random.ts";
 import { NoRouter, type Router } from "./router.ts";
 import { NO_SHAPE, type Shape } from "./shape.ts";
@@ -61,6 +61,9 @@ export class CatRun implements House, PeerHandler {
   readonly #errors: WeakMap<Peer, Error | undefined> = new WeakMap();
   #onEmpty: (() => void) | undefined;
   readonly #programs: Programs = new Programs((text) => this.say(text));
+  /** Of those who have one. */
+  readonly #programOf: WeakMap<Peer, Program> = new WeakMap();
+  readonly #listeners: Listener[] = [];
   #nextTarget = 0;
 
   constructor(options: CatOptions, parts: Parts) {
@@ -98,6 +101,10 @@ export class CatRun implements House, PeerHandler {
     const idle =
       idleMs === undefined ? undefined : setInterval(() => this.#dropIdle(idleMs), idleMs / IDLE_LOOKS);
     try {
+      this.network.onGone((error) => {
+        if (!this.signal.aborted) this.fail(`--attach: ${errorLine(error)}`);
+        this.leave();
+      });
       const endpoints = await this.#endpoints();
       void Promise.all(endpoints.map(({ tried }) => tried)).then(() => this.#source.begin());
       await Promise.all(endpoints.map((endpoint) => endpoint.run()));
@@ -110,6 +117,7 @@ export class CatRun implements House, PeerHandler {
     } finally {
       clearInterval(idle);
       this.stop();
+      for (const listener of this.#listeners) listener.close();
       this.#source.close();
     }
   }
@@ -124,6 +132,13 @@ export class CatRun implements House, PeerHandler {
   stop(): void {
     this.#over.abort();
     for (const peer of this.peers) peer.destroy();
+    void this.#programs.stop();
+  }
+
+  /** By a signal: what would stay behind goes, which is sockets with a path, and programs. */
+  async end(): Promise<void> {
+    for (const listener of this.#listeners) listener.close();
+    await this.#programs.stop();
   }
 
   /** The input is over: so all that there is to send. With those who have said all that they had to say. */
@@ -200,7 +215,10 @@ export class CatRun implements House, PeerHandler {
     this.#router.ended(peer);
   }
 
-  left(peer: Peer, error: Error | undefined): void {
+  left(peer: Peer, why: Error | undefined): void {
+    // A program may end before it has read all that there is.
+    const error = peer.group === PROGRAMS && isUnread(why) ? undefined : why;
+    this.#programOf.get(peer)?.left();
     this.peers.delete(peer);
     this.#counts.set(peer.group, this.count(peer.group) - 1);
     this.past.peers++;
@@ -227,6 +245,7 @@ export class CatRun implements House, PeerHandler {
       ...always.map((place) => ({ place, isOnce: false })),
     ];
     const listeners = places.map(({ place, isOnce }, group) => new Listener(this, place, { group, isOnce }));
+    this.#listeners.push(...listeners);
     for (const listener of listeners) await listener.open();
     if (pair === "listen:connect") return listeners;
     const dials = targets.flatMap((target, i) =>
@@ -250,9 +269,17 @@ export class CatRun implements House, PeerHandler {
   #withProgram(peer: Peer): void {
     const { exec } = this.options;
     if (exec === undefined) return;
-    const { input, output } = this.#programs.start(exec, peer.label);
+    let program: Program;
+    try {
+      program = this.#programs.start(exec, peer.label);
+    } catch (error) {
+      this.#lost(`${peer.label}: ${errorLine(error)}`);
+      peer.destroy();
+      return;
+    }
+    this.#programOf.set(peer, program);
     const as = { label: `${exec} for ${peer.label}`, group: PROGRAMS };
-    this.join(input, output, as, (program) => this.#channels!.pair(peer, program));
+    this.join(program.input, program.output, as, (other) => this.#channels!.pair(peer, other));
   }
 
   /** With a connection of its own to the next of the targets: it is read once that is there. */
@@ -321,6 +348,11 @@ export class CatRun implements House, PeerHandler {
       peer.destroy();
     }
   }
+}
+
+function isUnread(error: Error | undefined): boolean {
+  const { code } = (error ?? {}) as NodeJS.ErrnoException;
+  return code === "EPIPE" || code === "ECONNRESET";
 }
 
 function isShaped({ delayMs, dropPercent }: Shape): boolean {

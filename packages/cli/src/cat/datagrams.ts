@@ -4,6 +4,7 @@
 // What comes faster than it is taken is lost, as in a kernel, and counted: a peer has room for a few.
 
 import { once } from "node:events";
+import { SocketAddress } from "node:net";
 import { Duplex } from "node:stream";
 import { errorLine } from "../errors.ts";
 import { addressOf, everyHost } from "./hosts.ts";
@@ -23,6 +24,7 @@ export interface DatagramWhere {
 /** Of one peer, where nobody takes them. */
 const ROOM = 8;
 const MAX_PEERS = 100;
+const GROUPS = /^(22[4-9]|23\d)\.|^ff/i;
 
 interface Remote {
   readonly address: string;
@@ -80,7 +82,7 @@ export class DatagramEndpoint implements Endpoint {
     const { network } = this.#house;
     const { udp, group } = this.#where;
     if ("path" in to) throw new Error(`${text}: datagrams go to ports alone`);
-    const address = await addressOf(network, to.host);
+    const address = asHeard(await addressOf(network, to.host));
     const any = address.includes(":") ? "::" : "0.0.0.0";
     const socket = await this.#bind(
       udp.multicast ? any : (from?.host ?? any),
@@ -92,14 +94,14 @@ export class DatagramEndpoint implements Endpoint {
     }
     const remote = { address, port: to.port };
     const stream = this.#add(socket, remote, { label: text, group });
-    if (udp.multicast || udp.broadcast) this.#shared = stream;
+    if (udp.multicast || udp.broadcast || GROUPS.test(address)) this.#shared = stream;
   }
 
   async #bind(host: string, port: number): Promise<Datagrams> {
     const { udp } = this.#where;
     const { sendBuffer, receiveBuffer } = this.#house.options;
     const isSix = host.includes(":");
-    const socket = this.#house.network.datagrams(isSix ? "udp6" : "udp4");
+    const socket = this.#house.network.datagrams(isSix ? "udp6" : "udp4", udp.multicast);
     socket.bind({ port, address: host });
     await once(socket, "listening");
     socket.on("error", (error: Error) => this.#house.fail(errorLine(error)));
@@ -117,29 +119,43 @@ export class DatagramEndpoint implements Endpoint {
   }
 
   #message(socket: Datagrams, data: Buffer, remote: Remote): void {
-    const stream = this.#shared ?? this.#remotes.get(keyOf(remote)) ?? this.#come(socket, remote);
+    const key = keyOf(remote);
+    const known = this.#shared ?? this.#remotes.get(key);
+    // A target is heard alone: whoever else finds its port is a stranger.
+    if (known === undefined && this.#where.target !== undefined) return;
+    const stream = known ?? this.#come(socket, remote);
     stream?.receive(data);
+    // The first of them is the one that has been silent longest.
+    if (stream === undefined || stream === this.#shared || stream.destroyed) return;
+    this.#remotes.delete(key);
+    this.#remotes.set(key, stream);
   }
 
   #come(socket: Datagrams, remote: Remote): RemoteStream | undefined {
     const label = addressText({ host: remote.address, port: remote.port });
     if (this.#remotes.size >= this.#most) {
+      const { isOnce } = this.#where;
+      const what = isOnce ? "turned away" : "comes for the one that has been silent longest";
       if (!this.#hasTurnedAway)
-        this.#house.say(`${label}: turned away, and others: ${this.#most} at the most (-m)`);
+        this.#house.say(`${label}: ${what}, and others: ${this.#most} at the most (-m)`);
       this.#hasTurnedAway = true;
-      return undefined;
+      if (isOnce) return undefined;
+      const [key, silent] = this.#remotes.entries().next().value!;
+      this.#remotes.delete(key);
+      silent.destroy();
     }
     return this.#add(socket, remote, { label, group: this.#where.group });
   }
 
   #add(socket: Datagrams, remote: Remote, as: { label: string; group: number }): RemoteStream {
     const stream = new RemoteStream(socket, remote, (error) =>
-      this.#house.tell(`${as.label}: ${errorLine(error)}`),
+      this.#house.say(`${as.label}: not sent: ${errorLine(error)}`),
     );
     const key = keyOf(remote);
     this.#remotes.set(key, stream);
     stream.once("close", () => {
-      this.#remotes.delete(key);
+      if (this.#remotes.get(key) === stream) this.#remotes.delete(key);
+      if (stream.unsent > 1) this.#house.say(`${as.label}: ${stream.unsent} datagrams could not be sent`);
       if (stream.lost > 0) this.#house.say(`${as.label}: ${stream.lost} datagrams lost: they came too fast`);
       // Whoever was to be reached is not any more; or it was the only one.
       const isLast = this.#remotes.size === 0 && (this.#where.isOnce || this.#where.target !== undefined);
@@ -154,10 +170,19 @@ function keyOf({ address, port }: Remote): string {
   return `${address}|${port}`;
 }
 
-/** What comes of one remote and goes to it. Datagrams of which one cannot be sent are told, and are no end. */
+/** As the system names it: an address that was typed may be written in other ways. */
+function asHeard(address: string): string {
+  if (address === "0.0.0.0") return "127.0.0.1";
+  if (!address.includes(":") || address.includes("%")) return address;
+  const heard = new SocketAddress({ address, family: "ipv6" }).address;
+  return heard === "::" ? "::1" : heard;
+}
+
+/** What comes of one remote and goes to it. That one cannot be sent is told, the others are counted; it is no end. */
 class RemoteStream extends Duplex {
   /** They came while nobody took them. */
   lost = 0;
+  unsent = 0;
   readonly #socket: Datagrams;
   readonly #remote: Remote;
   readonly #onUnsent: (error: Error) => void;
@@ -178,7 +203,8 @@ class RemoteStream extends Duplex {
 
   override _write(chunk: Buffer, _: BufferEncoding, done: () => void): void {
     this.#socket.send(chunk, this.#remote.port, this.#remote.address, (error) => {
-      if (error) this.#onUnsent(error);
+      if (error) this.unsent++;
+      if (error && this.unsent === 1) this.#onUnsent(error);
       done();
     });
   }

@@ -69,5 +69,5 @@ export class Dial implements Endpoint {
 export async function dial({ network, tls, signal }: House, target: Target): Promise<Duplex> {
   const stream = await network.connect({ to: target.to, from: target.from, signal });
   if (!target.tls) return stream;
-  return await tls.connect(stream, "host" in target.to ? target.to.host : "localhost");
+  return await tls.connect(stream, "host" in target.to ? target.to.host : "localhost", signal);
 }

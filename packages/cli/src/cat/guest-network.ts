@@ -36,8 +36,8 @@ export class GuestNetwork implements Network {
     return { address, close: () => void server.close() };
   }
 
-  datagrams(type: "udp4" | "udp6"): Datagrams {
-    return this.#guest.udp({ type, ipv6Only: type === "udp6", reuseAddr: true }) as unknown as Datagrams;
+  datagrams(type: "udp4" | "udp6", reuseAddr: boolean): Datagrams {
+    return this.#guest.udp({ type, ipv6Only: type === "udp6", reuseAddr }) as unknown as Datagrams;
   }
 
   async resolve(host: string): Promise<readonly { readonly address: string; readonly family: number }[]> {
@@ -46,6 +46,12 @@ export class GuestNetwork implements Network {
         if (error === null) resolve(addresses);
         else reject(error);
       });
+    });
+  }
+
+  onGone(callback: (error: Error) => void): void {
+    this.#guest.once("detach", (error) => {
+      if (error !== undefined) callback(error);
     });
   }
 

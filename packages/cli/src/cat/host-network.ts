@@ -3,6 +3,7 @@
 import { createSocket } from "node:dgram";
 import { promises } from "node:dns";
 import { once } from "node:events";
+import { lstatSync, unlinkSync } from "node:fs";
 import { connect, createServer, type NetConnectOpts } from "node:net";
 import { networkInterfaces } from "node:os";
 import type { Duplex } from "node:stream";
@@ -46,6 +47,7 @@ export class HostNetwork implements Network {
   }
 
   async listen({ at, ipv6Only, onStream, onError }: Accepting): Promise<Listening> {
+    if ("path" in at) await removeDeserted(at.path);
     const server = createServer({ allowHalfOpen: true, noDelay: true }, (socket) => {
       setSocketBuffers(socket, this.#options);
       onStream(socket);
@@ -59,8 +61,8 @@ export class HostNetwork implements Network {
     return { address, close: () => void server.close() };
   }
 
-  datagrams(type: "udp4" | "udp6"): Datagrams {
-    return createSocket({ type, ipv6Only: type === "udp6", reuseAddr: true });
+  datagrams(type: "udp4" | "udp6", reuseAddr: boolean): Datagrams {
+    return createSocket({ type, ipv6Only: type === "udp6", reuseAddr });
   }
 
   async resolve(host: string): Promise<readonly { readonly address: string; readonly family: number }[]> {
@@ -80,7 +82,22 @@ export class HostNetwork implements Network {
     return [...new Set(all)];
   }
 
+  onGone(): void {}
+
   close(): Promise<void> {
     return Promise.resolve();
+  }
+}
+
+/** A socket at which nobody listens any more: whoever did was killed. */
+async function removeDeserted(path: string): Promise<void> {
+  if (!lstatSync(path, { bigint: true, throwIfNoEntry: false })?.isSocket()) return;
+  const socket = connect({ path });
+  try {
+    await once(socket, "connect");
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === "ECONNREFUSED") unlinkSync(path);
+  } finally {
+    socket.destroy();
   }
 }

@@ -52,8 +52,13 @@ export class Listener implements Endpoint {
   async run(): Promise<void> {
     const signal = AbortSignal.any([this.#house.signal, this.#over.signal]);
     if (!signal.aborted) await once(signal, "abort");
-    for (const each of this.#listening) each.close();
+    this.close();
     await Promise.all(this.#takes);
+  }
+
+  /** Nobody is accepted any more; those who are there stay. */
+  close(): void {
+    for (const each of this.#listening.splice(0)) each.close();
   }
 
   async #listen(): Promise<Listening[]> {
@@ -110,17 +115,24 @@ export class Listener implements Endpoint {
   #accept(stream: Duplex): void {
     const house = this.#house;
     const label = remoteOf(stream) ?? `a client of ${this.#place.text}`;
-    const count = this.#isOnce ? this.#accepted : house.count(this.#group) + this.#coming;
+    const count = (this.#isOnce ? this.#accepted : house.count(this.#group)) + this.#coming;
     if (count >= this.#most) {
       house.say(`${label}: turned away: ${this.#most} at the most (-m)`);
       stream.on("error", () => {});
       stream.destroy();
       return;
     }
-    this.#accepted++;
-    const taken = this.#take(stream, label);
+    const taken = this.#take(stream, label).catch((error: unknown) => {
+      house.fail(`${label}: ${errorLine(error)}`);
+      stream.destroy();
+    });
     this.#takes.add(taken);
     void taken.then(() => this.#takes.delete(taken));
+  }
+
+  /** With -l it is one of those that there may be: who got no further than TLS is none. */
+  #count(): void {
+    this.#accepted++;
     if (this.#isOnce && this.#accepted === this.#most) this.#over.abort();
   }
 
@@ -128,15 +140,18 @@ export class Listener implements Endpoint {
     const house = this.#house;
     const as = { label, group: this.#group };
     if (!this.#place.tls) {
+      this.#count();
       await house.accepted(stream, as);
       return;
     }
     this.#coming++;
-    const secure = await house.tls.accept(stream).catch((error: unknown) => {
-      house.say(`${label}: ${errorLine(error)}`);
+    const secure = await house.tls.accept(stream, house.signal).catch((error: unknown) => {
+      if (!house.signal.aborted) house.say(`${label}: ${errorLine(error)}`);
     });
     this.#coming--;
-    if (secure) await house.accepted(secure, as);
+    if (!secure) return;
+    this.#count();
+    await house.accepted(secure, as);
   }
 
   #failed(error: Error): void {

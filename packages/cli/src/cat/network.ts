@@ -50,7 +50,10 @@ export interface Network {
   readonly family: Family;
   connect(options: Connecting): Promise<Duplex>;
   listen(options: Accepting): Promise<Listening>;
-  datagrams(type: "udp4" | "udp6"): Datagrams;
+  /** `reuseAddr`: others of this host may have the port as well. */
+  datagrams(type: "udp4" | "udp6", reuseAddr: boolean): Datagrams;
+  /** Calls back once nothing is to be had of it any more. */
+  onGone(callback: (error: Error) => void): void;
   /** All addresses of a name, of the family that is asked for. */
   resolve(host: string): Promise<readonly { readonly address: string; readonly family: number }[]>;
   /** Literal addresses of this machine, for `:PORT`; undefined where nobody tells. */

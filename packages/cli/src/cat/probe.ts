@@ -24,7 +24,7 @@ async function tryOne(
   let connects = true;
   try {
     const stream = await network.connect({ to, from, signal });
-    (tls ? await secure.connect(stream, "host" in to ? to.host : "localhost") : stream).destroy();
+    (tls ? await secure.connect(stream, "host" in to ? to.host : "localhost", signal) : stream).destroy();
   } catch (error) {
     connects = false;
     line = `${text}: ${signal.aborted ? "no answer within --timeout" : errorLine(error)}`;

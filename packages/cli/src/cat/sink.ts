@@ -24,7 +24,7 @@ export interface Sink extends Outlet {
 export function sinkFor({ output, isLabelled, onError }: SinkOptions): Sink | undefined {
   if (output === "none") return undefined;
   const isStandard = output === "stdout" || output === "hex";
-  const to = isStandard ? standard("stdout") : createWriteStream(output);
+  const to = isStandard ? standard("stdout", onError) : createWriteStream(output);
   if (!isStandard) to.once("error", onError);
   return new StreamSink(to, { isHex: output === "hex", isLabelled, isStandard });
 }

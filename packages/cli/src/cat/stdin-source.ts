@@ -51,7 +51,8 @@ export class StdinSource implements Source {
     this.#stdin.pause();
     this.#stdin.on("data", this.#read);
     this.#stdin.once("end", this.#ended);
-    this.#stdin.once("error", this.#ended);
+    // It stays: a terminal that has hung up has an error for each thing that is asked of it.
+    this.#stdin.on("error", this.#ended);
     this.#stdin.pause();
     if (!this.#isRaw) return;
     this.#stdin.setRawMode(true);

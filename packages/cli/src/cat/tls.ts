@@ -44,7 +44,7 @@ export class Tls {
     this.#server = createSecureContext({ cert: readFileSync(certificate), key: readFileSync(key) });
   }
 
-  async connect(stream: Duplex, host: string): Promise<Duplex> {
+  async connect(stream: Duplex, host: string, over: AbortSignal): Promise<Duplex> {
     const { pin, name = host } = this.#options;
     const secure = connect({
       socket: stream,
@@ -52,7 +52,7 @@ export class Tls {
       ...(this.#ca === undefined ? {} : { ca: this.#ca }),
       rejectUnauthorized: pin === undefined,
     } as ConnectionOptions);
-    await established(secure, "secureConnect", stream);
+    await established(secure, "secureConnect", { stream, over });
     const found = secure.getPeerCertificate().fingerprint256?.replaceAll(":", "").toLowerCase();
     if (pin !== undefined && found !== pin) {
       secure.destroy();
@@ -61,10 +61,10 @@ export class Tls {
     return secure;
   }
 
-  async accept(stream: Duplex): Promise<Duplex> {
+  async accept(stream: Duplex, over: AbortSignal): Promise<Duplex> {
     const options = { isServer: true, secureContext: this.#server!, allowHalfOpen: true };
     const secure = new TLSSocket(stream as ConstructorParameters<typeof TLSSocket>[0], options);
-    await established(secure, "secure", stream);
+    await established(secure, "secure", { stream, over });
     return secure;
   }
 }
@@ -72,19 +72,27 @@ export class Tls {
 /** A client that says nothing has this long: it is one of those that are counted by --max-clients. */
 const HANDSHAKE_MS = 10_000;
 
-async function established(secure: TLSSocket, event: string, stream: Duplex): Promise<void> {
-  const signal = AbortSignal.timeout(HANDSHAKE_MS);
+/** `over`: nobody waits for it any more. */
+async function established(
+  secure: TLSSocket,
+  event: string,
+  { stream, over }: { stream: Duplex; over: AbortSignal },
+): Promise<void> {
+  const late = AbortSignal.timeout(HANDSHAKE_MS);
+  const signal = AbortSignal.any([late, over]);
   const closed = (): void => void secure.destroy(new Failure("it closed before TLS was there"));
   stream.once("close", closed);
+  secure.once("end", closed);
   try {
     await once(secure, event, { signal });
   } catch (error) {
     secure.on("error", () => {});
     secure.destroy();
     stream.destroy();
-    throw signal.aborted ? new Failure("it did not answer in TLS within 10 s") : error;
+    throw late.aborted ? new Failure("it did not answer in TLS within 10 s") : error;
   } finally {
     stream.off("close", closed);
+    secure.off("end", closed);
   }
 }
 

@@ -54,11 +54,16 @@ async function runCat(network: Network, options: CatOptions): Promise<number> {
       run.leave();
     },
   });
+  // Nobody is left to be told: a terminal that has hung up.
+  process.stderr.on("error", () => {});
   let source: Source | undefined;
+  let isEnding = false;
   const end = (signal: NodeJS.Signals): void => {
+    if (isEnding) return;
+    isEnding = true;
     source?.close();
     stats?.close();
-    dieBy(signal);
+    void run.end().then(() => dieBy(signal));
   };
   const run = new CatRun(options, {
     network,
