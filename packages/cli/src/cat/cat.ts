@@ -38,6 +38,7 @@ export interface Parts {
 const IDLE_LOOKS = 4;
 /** A group that no endpoint has. */
 const PROGRAMS = -1;
+const LEFT = "it was closed with bytes left that it did not take";
 
 export class CatRun implements House, PeerHandler {
   readonly options: CatOptions;
@@ -181,7 +182,7 @@ export class CatRun implements House, PeerHandler {
   }
 
   closed(peer: Peer): Promise<Error | undefined> {
-    if (peer.isOver) return Promise.resolve(this.#errors.get(peer));
+    if (!this.peers.has(peer)) return Promise.resolve(this.#errors.get(peer));
     return new Promise((resolve) => void this.#closings.set(peer, resolve));
   }
 
@@ -327,10 +328,11 @@ export class CatRun implements House, PeerHandler {
     return group < once.length + always.length || again.closed;
   }
 
-  #tellLeft({ label, droppedOut }: Peer, error: Error | undefined): void {
+  #tellLeft({ label, droppedOut, hasLost }: Peer, error: Error | undefined): void {
     if (droppedOut > 0)
       this.say(`${label}: went without ${droppedOut} chunks, since it did not read (--slow drop)`);
-    if (error === undefined || this.signal.aborted) this.tell(`${label}: closed`);
+    if (hasLost) this.fail(`${label}: ${error === undefined ? "" : `${errorLine(error)}, and `}${LEFT}`);
+    else if (error === undefined || this.signal.aborted) this.tell(`${label}: closed`);
     else this.#lost(`${label}: ${errorLine(error)}`);
   }
 
@@ -343,7 +345,7 @@ export class CatRun implements House, PeerHandler {
   #dropIdle(idleMs: number): void {
     const now = performance.now();
     for (const peer of this.peers) {
-      if (now - peer.lastMs < idleMs) continue;
+      if (peer.idleMs(now) < idleMs) continue;
       this.tell(`${peer.label}: idle for too long`);
       peer.destroy();
     }

@@ -2,6 +2,9 @@
 //
 //   alone ─ one of another group comes ─▶ paired ─ the other leaves ─▶ parting, or with linger alone again
 //
+// With linger no end is passed on. Who has ended keeps its partner for as long as that answers; then it is told that it
+// is over, and its partner waits for another.
+//
 // Who is alone is read for one chunk, which is kept: so its leaving is seen, and nothing it said is lost. Who comes is
 // paired with the one that has waited longest. Half-closes are passed on as they are, behind the bytes before them; so
 // is a disconnect, as an end: a reset could overtake bytes.
@@ -18,6 +21,9 @@ export interface ChannelOptions {
   onUnpaired(peer: Peer): void;
 }
 
+/** Of who lingers: it has said all to one who has ended, where it says nothing for so long. */
+const ANSWER_MS = 2_000;
+
 interface Waiting {
   /** What it said meanwhile; it is held then. */
   chunks: Buffer[];
@@ -29,6 +35,8 @@ export class Channels implements Router {
   readonly #options: ChannelOptions;
   /** In the order of their waiting. */
   readonly #waiting: Map<Peer, Waiting> = new Map();
+  /** With linger: of those that have ended, and have a partner. */
+  readonly #endings: Map<Peer, NodeJS.Timeout> = new Map();
 
   constructor(options: ChannelOptions) {
     this.#options = options;
@@ -52,13 +60,14 @@ export class Channels implements Router {
       this.#waiting.delete(peer);
       if (waited === undefined) continue;
       for (const chunk of waited.chunks) peer.pacer.give(chunk, partner, peer);
-      if (waited.hasEnded) partner.finish();
+      if (waited.hasEnded) this.#passEnd(peer);
       if (waited.chunks.length > 0) peer.release();
     }
   }
 
   chunk(peer: Peer, chunk: Buffer): void {
     if (peer.partner !== undefined) {
+      this.#endings.get(peer.partner)?.refresh();
       peer.pacer.give(chunk, peer.partner, peer);
       return;
     }
@@ -76,9 +85,7 @@ export class Channels implements Router {
       this.#options.onUnpaired(peer);
       peer.finish();
     }
-    if (peer.partner === undefined) return;
-    if (!this.#options.linger) peer.partner.finish();
-    else this.#separate(peer);
+    this.#passEnd(peer);
   }
 
   left(peer: Peer): void {
@@ -89,13 +96,35 @@ export class Channels implements Router {
     if (peer.partner !== undefined) this.#separate(peer);
   }
 
+  #passEnd(peer: Peer): void {
+    if (!this.#options.linger) {
+      peer.partner?.finish();
+    } else if (peer.partner !== undefined) {
+      const timer = setTimeout(() => {
+        // It has not taken the answer yet.
+        if (!peer.isClear) timer.refresh();
+        else if (peer.partner !== undefined) this.#separate(peer);
+      }, ANSWER_MS);
+      this.#endings.set(peer, timer);
+    }
+  }
+
+  #forget(peer: Peer): void {
+    clearTimeout(this.#endings.get(peer));
+    this.#endings.delete(peer);
+  }
+
   /** `peer` goes; its partner too, or it waits for another. */
   #separate(peer: Peer): void {
     const partner = peer.partner!;
     peer.partner = undefined;
     partner.partner = undefined;
+    this.#forget(peer);
+    this.#forget(partner);
     peer.finish();
     if (!this.#options.linger) partner.part();
+    // Who has ended itself says nothing to anybody else.
+    else if (partner.hasEnded) partner.finish();
     else if (!partner.isOver) this.#wait(partner);
   }
 

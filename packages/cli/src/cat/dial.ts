@@ -3,8 +3,8 @@
 //   dialling ─▶ there ─ closed (-r), broken (-R) ─▶ waiting ─▶ dialling
 //      └─ failed (-R) ─────────────────────────────────▲
 //
-// The pause doubles up to a limit, and is none after a connection that was of use: one that carried bytes, or lived
-// for a while.
+// There is no pause after a connection that lived for a while. Else there is one, which doubles up to a limit; after
+// one that carried bytes both ways it is the first again. It is longer by chance, so that many do not come at once.
 
 import type { Duplex } from "node:stream";
 import { setTimeout } from "node:timers/promises";
@@ -15,6 +15,8 @@ import type { Target } from "./places.ts";
 const PAUSE_MS = { first: 50, most: 5_000 } as const;
 /** Somebody who takes connections and closes them is not dialled as fast as that goes. */
 const OF_USE_MS = 1_000;
+/** Of the pause: so much longer it is at the most. */
+const CHANCE = 0.5;
 
 export class Dial implements Endpoint {
   readonly #house: House;
@@ -36,8 +38,9 @@ export class Dial implements Endpoint {
   async run(): Promise<void> {
     const { signal } = this.#house;
     while (!signal.aborted && (await this.#once())) {
-      if (this.#pauseMs > 0) await setTimeout(this.#pauseMs, undefined, { signal }).catch(() => {});
-      this.#pauseMs = Math.min(PAUSE_MS.most, Math.max(PAUSE_MS.first, this.#pauseMs * 2));
+      if (this.#pauseMs === 0) continue;
+      const pauseMs = this.#pauseMs * (1 + Math.random() * CHANCE);
+      await setTimeout(pauseMs, undefined, { signal }).catch(() => {});
     }
   }
 
@@ -51,6 +54,7 @@ export class Dial implements Endpoint {
     } catch (error) {
       this.#hasTried();
       if (house.signal.aborted) return false;
+      this.#pauseLonger();
       const text = `${this.#target.text}: ${errorLine(error)}`;
       if (again.failed) house.tell(text);
       else house.fail(text);
@@ -60,8 +64,14 @@ export class Dial implements Endpoint {
     const peer = house.join(stream, stream, { label: this.#target.text, group: this.#group });
     this.#hasTried();
     const error = await house.closed(peer);
-    if (peer.bytesIn + peer.bytesOut > 0 || performance.now() - startMs > OF_USE_MS) this.#pauseMs = 0;
+    if (performance.now() - startMs > OF_USE_MS) this.#pauseMs = 0;
+    else if (peer.bytesIn > 0 && peer.bytesOut > 0) this.#pauseMs = PAUSE_MS.first;
+    else this.#pauseLonger();
     return error === undefined ? again.closed : again.failed;
+  }
+
+  #pauseLonger(): void {
+    this.#pauseMs = Math.min(PAUSE_MS.most, Math.max(PAUSE_MS.first, this.#pauseMs * 2));
   }
 }
 

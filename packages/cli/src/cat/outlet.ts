@@ -9,6 +9,8 @@ export interface Speaker {
 export interface Outlet {
   /** Has all that it took gone out? */
   readonly isClear: boolean;
+  /** Has it so much that whoever may go without goes without? */
+  readonly isFull: boolean;
   /** Takes a chunk, of a peer or of the input. */
   send(chunk: Buffer, from: Speaker | undefined): void;
   /** Calls back once, as soon as isClear holds or nobody will take anything any more. Only where it is not clear. */

@@ -2,7 +2,7 @@
 //
 //   reading ─ a chunk that some outlet keeps ─▶ held ─ the last of them is clear ─▶ reading
 //
-// Invariant: `#waiting` outlets have a callback of ours; the giver is held exactly while it is above 0.
+// Invariant: each outlet of `#waitsFor` has one callback of ours; the giver is held exactly while there is one.
 
 import type { Outlet, Speaker } from "./outlet.ts";
 import type { Slow } from "./words.ts";
@@ -15,26 +15,28 @@ export interface Held {
 
 export class Pacer {
   readonly #held: Held;
-  readonly #cleared: () => void;
-  #waiting = 0;
+  readonly #waitsFor: Set<Outlet> = new Set();
 
   constructor(held: Held) {
     this.#held = held;
-    this.#cleared = () => {
-      this.#waiting--;
-      if (this.#waiting === 0) held.release();
-    };
+  }
+
+  get isHolding(): boolean {
+    return this.#waitsFor.size > 0;
   }
 
   give(chunk: Buffer, outlet: Outlet, from: Speaker | undefined, slow: Slow = "pace"): void {
-    if (slow === "drop" && !outlet.isClear) {
+    if (slow === "drop" && outlet.isFull) {
       outlet.passedOver(chunk.length);
       return;
     }
     outlet.send(chunk, from);
-    if (slow === "drop" || outlet.isClear) return;
-    this.#waiting++;
-    if (this.#waiting === 1) this.#held.hold();
-    outlet.whenClear(this.#cleared);
+    if (slow === "drop" || outlet.isClear || this.#waitsFor.has(outlet)) return;
+    this.#waitsFor.add(outlet);
+    if (this.#waitsFor.size === 1) this.#held.hold();
+    outlet.whenClear(() => {
+      this.#waitsFor.delete(outlet);
+      if (this.#waitsFor.size === 0) this.#held.release();
+    });
   }
 }

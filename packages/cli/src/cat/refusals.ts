@@ -101,6 +101,7 @@ function ofForwarding({ targets, places }: Where, typed: TypedCat): Wrongs {
       typed.halfClose === true && (forward !== "none" || exec !== undefined),
       "-N: -f and -e pass ends on by themselves",
     ],
+    [typed.slow === "drop" && forward !== "hub", "--slow drop goes with -f hub alone"],
     [pair !== undefined && !channels, "--pair goes with -f channels or -f linger alone"],
     [
       isAccepted && (targets.length === 0 || places.length === 0 || udp),

@@ -55,6 +55,10 @@ class StreamSink implements Sink {
     return this.#to.writableLength === 0 || this.#to.destroyed;
   }
 
+  get isFull(): boolean {
+    return !this.isClear;
+  }
+
   send(chunk: Buffer, from: Speaker | undefined): void {
     const { isHex, isLabelled } = this.#form;
     if (isLabelled) this.#to.write(`${from?.label ?? "input"}:${isHex ? "\n" : " "}`);

@@ -5,6 +5,8 @@
 //   waiting ─ a peer is there ─▶ reading ⇄ held, by a peer that has not let a chunk out ─ its end ─▶ ended
 //
 // Nothing is read while nobody is there to have it, nor before all targets were tried once.
+//
+// Invariant: what was read and not given is in `#rest`, and nothing more is read while a piece of it could be given.
 
 import { fstatSync } from "node:fs";
 import { Pacer } from "./pacer.ts";
@@ -40,7 +42,11 @@ export class StdinSource implements Source {
   readonly #stdin: NodeJS.ReadStream = process.stdin;
   readonly #isRaw: boolean;
   readonly #isFile: boolean;
-  #line: Buffer = Buffer.alloc(0);
+  /** What was read and not given: pieces, where it is held, and a line that has no end yet. */
+  #rest: Buffer = Buffer.alloc(0);
+  /** So much of it is one line, or all that was read. */
+  #due = 0;
+  #isAtEnd = false;
   #holds = 2;
 
   constructor(options: StdinOptions) {
@@ -87,7 +93,8 @@ export class StdinSource implements Source {
 
   release(): void {
     this.#holds--;
-    if (this.#holds === 0 && !this.hasEnded) this.#stdin.resume();
+    this.#giveAll();
+    if (this.#holds === 0 && !this.#isAtEnd) this.#stdin.resume();
   }
 
   close(): void {
@@ -128,40 +135,45 @@ export class StdinSource implements Source {
   }
 
   readonly #ended = (): void => {
-    if (this.hasEnded) return;
-    this.hasEnded = true;
+    if (this.#isAtEnd) return;
+    this.#isAtEnd = true;
     this.#stdin.off("data", this.#read);
-    if (this.#line.length > 0) this.#give(this.#line);
-    this.#line = Buffer.alloc(0);
     this.#restore();
     this.#stdin.pause();
-    this.#options.onEnd();
+    this.#giveAll();
   };
 
   #take(chunk: Buffer): void {
-    if (!this.#options.byLine) {
-      this.#give(chunk);
-      return;
-    }
-    let bytes = this.#line.length === 0 ? chunk : Buffer.concat([this.#line, chunk]);
-    for (let at = bytes.indexOf(NEWLINE); at >= 0; at = bytes.indexOf(NEWLINE)) {
-      this.#give(bytes.subarray(0, at + 1));
-      bytes = bytes.subarray(at + 1);
-    }
-    if (bytes.length >= LINE_BYTES_MAX) {
-      this.#give(bytes);
-      bytes = bytes.subarray(bytes.length);
-    }
-    this.#line = bytes;
+    this.#rest = this.#rest.length === 0 ? chunk : Buffer.concat([this.#rest, chunk]);
+    this.#giveAll();
   }
 
-  #give(bytes: Buffer): void {
-    const { chunkBytes = bytes.length, slow } = this.#options;
-    for (let at = 0; at < bytes.length; at += chunkBytes) {
-      const chunk = bytes.subarray(at, at + chunkBytes);
-      for (const peer of this.#peers) {
-        if (!peer.isDeaf) this.#pacer.give(chunk, peer, undefined, slow);
-      }
+  /** Piece by piece, as long as nobody holds it; what is left waits. */
+  #giveAll(): void {
+    while (this.#holds === 0 && !this.hasEnded) {
+      if (this.#due === 0) this.#due = this.#nextBytes();
+      if (this.#due === 0) break;
+      const bytes = Math.min(this.#due, this.#options.chunkBytes ?? this.#due);
+      const piece = this.#rest.subarray(0, bytes);
+      this.#rest = this.#rest.subarray(bytes);
+      this.#due -= bytes;
+      this.#give(piece);
+    }
+    if (!this.#isAtEnd || this.hasEnded || this.#rest.length > 0) return;
+    this.hasEnded = true;
+    this.#options.onEnd();
+  }
+
+  #nextBytes(): number {
+    const { length } = this.#rest;
+    const line = this.#options.byLine ? this.#rest.indexOf(NEWLINE) + 1 : length;
+    if (line > 0) return line;
+    return this.#isAtEnd || length >= LINE_BYTES_MAX ? length : 0;
+  }
+
+  #give(piece: Buffer): void {
+    for (const peer of this.#peers) {
+      if (!peer.isDeaf) this.#pacer.give(piece, peer, undefined, this.#options.slow);
     }
   }
 }
