@@ -179,6 +179,8 @@ const imports: Readonly<Record<string, Exports>> = {
   "../../reactor/counters.js": { Counter: {} },
   "../policy/refusal.js": {},
   "./empty-body.js": { NOTHING: new Uint8Array(0) },
+  // Nobody follows.
+  "./told.js": { tellDatagrams(): void {} },
 };
 
 /** `edit`: of the text, before it is evaluated. */

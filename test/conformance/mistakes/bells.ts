@@ -30,13 +30,13 @@ export const BELL_MISTAKES: readonly Mistake[] = [
   bell(
     "rings and leaves asleep set",
     "BELL-3",
-    "if (Atomics.exchange(this.#words, asleep, 0) !== 0) this.#doorbell.ring();",
+    "if (Atomics.exchange(this.#words, asleep, 0) === 0) return false; this.#doorbell.ring();",
     "this.#doorbell.ring();",
   ),
   bell(
     "clears asleep and does not ring",
     "BELL-8",
-    "if (Atomics.exchange(this.#words, asleep, 0) !== 0) this.#doorbell.ring();",
+    "if (Atomics.exchange(this.#words, asleep, 0) === 0) return false; this.#doorbell.ring();",
     "Atomics.store(this.#words, asleep, 0);",
   ),
   bell(

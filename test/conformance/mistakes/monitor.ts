@@ -35,8 +35,8 @@ export const MONITOR_MISTAKES: readonly Mistake[] = [
   outgoing(
     "drops what is past the rate of datagrams",
     "UDP-11",
-    "if ((network.limited || this.#wasLimited) && !this.#mayGo(network)) { toHost.unwantData(); return Taken.ALL; }",
-    "if ((network.limited || this.#wasLimited) && !this.#mayGo(network)) { toHost.advance(readable); continue; }",
+    "if ((network.limited || this.#wasLimited || isFollowed) && !this.#mayGo(network)) { toHost.unwantData(); return Taken.ALL; }",
+    "if ((network.limited || this.#wasLimited || isFollowed) && !this.#mayGo(network)) { toHost.advance(readable); continue; }",
   ),
   incoming(
     "lets datagrams to the guest come at any rate",
