@@ -209,6 +209,38 @@ describe("a published port", () => {
   });
 });
 
+describe("ports that are published from the start", () => {
+  it("are had before any guest can have one of them; each is audited, and who leads to nobody is named", async () => {
+    const own = hold(new Home(POLICY));
+    const servers = await Promise.all(Array.from({ length: 64 }, () => tcpServer()));
+    const ports = servers.map(({ port }) => port);
+    await Promise.all(servers.map((server) => server[Symbol.asyncDispose]()));
+    const items = ports.map((port, i) => `{ port: ${port}, guest: ${i === 63 ? "wbe" : "web"} }`);
+    const [file, guests, audit] = ["ringway.yaml", "web.sock", "audit"].map((name) => join(own.folder, name));
+    writeFileSync(
+      file!,
+      `version: 1\nguests: [{ name: web, listen: web.sock }]\npublishes: [${items.join(", ")}]\n`,
+    );
+    const coming = until("a guest that has waited", () => Guest.attach(guests!).catch(() => undefined));
+    const ready = own.ready(["--config", file!, "--audit", audit!]);
+    await using guest = await coming;
+    await expect(guest.listen({ port: ports[63]!, host: "127.0.0.1" })).rejects.toMatchObject({
+      code: "EADDRINUSE",
+    });
+    const { output, errors } = await ready;
+    const lines = await until("the audit lines", () => {
+      const all = readFileSync(audit!, "utf8")
+        .split("\n")
+        .slice(0, -1)
+        .map((text) => JSON.parse(text));
+      const found = all.filter(({ action }) => action === "publish");
+      return found.length === 64 && found;
+    });
+    expect(lines[0]).toMatchObject({ guest: "web", place: `127.0.0.1:${ports[0]}`, by: { via: "start" } });
+    expect(output + errors).toContain(`127.0.0.1:${ports[63]} is published for a guest that nobody is yet`);
+  });
+});
+
 describe("ringway publish", () => {
   it("publishes, lists and takes back; and so does ringway.yaml, with each SIGHUP", async () => {
     const [port, other] = [await freePort(), await freePort()];

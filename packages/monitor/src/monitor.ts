@@ -34,7 +34,7 @@ import {
 import { gather, type PartFailure, type Parts } from "./monitor/parts.ts";
 import { InTurn, type Pending, pending } from "./monitor/pending.ts";
 import { Policies } from "./monitor/policies.ts";
-import { type Changer, START } from "./monitor/policy-history.ts";
+import type { Changer } from "./monitor/policy-history.ts";
 import { type AttachedGuest, type AttachOptions, ProgramGuests } from "./monitor/program-guests.ts";
 import { Publishes } from "./monitor/publishes.ts";
 import { ReactorHandle, type Told } from "./monitor/reactor-handle.ts";
@@ -76,8 +76,8 @@ export class Monitor extends EventEmitter<MonitorEvents> implements AsyncDisposa
   #isAdminTaken = false;
   /** reload() and addVm(). */
   readonly #changes: InTurn = new InTurn();
-  /** The reactor takes guests; rejected by what fails before. */
-  readonly #ready: Pending<void> = pending();
+  /** The reactor takes guests, and this became of `publishes`; rejected by what fails before. */
+  readonly #ready: Pending<readonly number[]> = pending();
   /** Whom a failure is told: start(), and once it is over whoever listens. */
   #tellFailure: (error: Error) => void = (error) => this.#ready.reject(error);
   /** The first part that failed. */
@@ -106,7 +106,7 @@ export class Monitor extends EventEmitter<MonitorEvents> implements AsyncDisposa
       parts.policy.policy,
       parts.vms.length,
       own,
-      adminDescriptors(options.admin),
+      adminDescriptors(options.admin) + (options.publishes?.length ?? 0),
     );
     this.#reactor = this.#startReactor(options);
     this.#socketFiles = new SocketFiles(parts.loader, parts.admin, parts.listening, parts.tenants);
@@ -186,8 +186,8 @@ export class Monitor extends EventEmitter<MonitorEvents> implements AsyncDisposa
     admin?.catch(() => {});
     const monitor = await gather(options, (parts) => new Monitor(options, parts));
     try {
-      await monitor.#begin();
-      for (const publish of options.publishes ?? []) await monitor.#publishes.open(publish, START);
+      const published = await monitor.#begin();
+      monitor.steering.published(monitor.#publishes.begin(options.publishes ?? [], published));
       if (admin !== undefined) await monitor.#serveAdmin((await admin).AdminServer, options.admin?.http);
     } catch (error) {
       // What is thrown is why it does not start, whatever cannot be let go of.
@@ -200,13 +200,14 @@ export class Monitor extends EventEmitter<MonitorEvents> implements AsyncDisposa
     return monitor;
   }
 
-  /** Resolves when the reactor takes guests. */
-  async #begin(): Promise<void> {
+  /** Resolves when the reactor takes guests, to what became of `publishes`. */
+  async #begin(): Promise<readonly number[]> {
     this.#vms.serve(this.#parts.vms);
-    await this.#ready.promise;
+    const published = await this.#ready.promise;
     // Without a listener this throws, and ends the program.
     this.#tellFailure = (error) => void this.emit("error", error);
     new DescriptorRoom(this.#parts.descriptors, this.#reactor.wakeFd).requireSome();
+    return published;
   }
 
   async #serveAdmin(server: typeof AdminServer, http: AdminHttpOptions | undefined): Promise<void> {
@@ -415,7 +416,7 @@ export class Monitor extends EventEmitter<MonitorEvents> implements AsyncDisposa
   #onMessage(message: Told): void {
     switch (message.kind) {
       case "ready":
-        this.#ready.resolve();
+        this.#ready.resolve(message.published);
         return;
       case "resolve":
         this.#names.resolve(message);

@@ -131,18 +131,23 @@ test.each([
   expect(lines).toBeLessThanOrEqual(most);
 });
 
-test("an operator's changes that must be written are refused once 256 wait, and made again when they are written", () => {
-  const { writer, audit } = full("ENOSPC");
-  const policies = { current: { audit: "required" } };
-  const steering = new Steering({} as Context, { policies, audit } as unknown as SteeringParts);
-  for (let i = 0; i < 256; i++) {
+test.each([
+  ["the monitor's", { current: { audit: "required" }, own: [] }],
+  ["a guest's own", { current: { audit: "on" }, own: [{ audit: "required" }] }],
+])(
+  "an operator's changes that %s policy wants written are refused once 256 wait, and made again",
+  (_, policies) => {
+    const { writer, audit } = full("ENOSPC");
+    const steering = new Steering({} as Context, { policies, audit } as unknown as SteeringParts);
+    for (let i = 0; i < 256; i++) {
+      steering.requireAudited();
+      audit.changed({ action: "rates", guest: "web-1" }, "rates set by the operator", true);
+    }
+    expect(() => steering.requireAudited()).toThrow(BusyError);
+    expect(writer.written()).toHaveLength(256);
     steering.requireAudited();
-    audit.changed({ action: "rates", guest: "web-1" }, "rates set by the operator", true);
-  }
-  expect(() => steering.requireAudited()).toThrow(BusyError);
-  expect(writer.written()).toHaveLength(256);
-  steering.requireAudited();
-});
+  },
+);
 
 test("where one key fills what may wait, its lines are lost and not those of another", () => {
   const { writer, audit } = full();

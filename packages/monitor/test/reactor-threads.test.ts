@@ -62,6 +62,7 @@ class Rig {
       descriptors,
       attachSocket: undefined,
       ownPorts: [],
+      publications: [],
       wakeFd: this.#wakeFd,
       counters: this.counters.buffer,
       busyPollUs: 0,

@@ -170,13 +170,15 @@ export class AdminServer {
       response: { 200: reply },
     };
     const isPolicy = body === "policy";
-    // Whoever wants the monitor to end may have that, whatever the audit file does.
-    const isAudited = method !== "GET" && route.name !== "drain";
+    // Whoever wants the monitor to end may have that, whatever the audit file does, and whoever asks for how much.
+    const isDrain = route.name === "drain";
+    const isAudited = method !== "GET" && !isDrain;
     const bodyLimit = isPolicy ? POLICY_FILE_BYTES_MAX : BODY_BYTES;
     const handler = async (request: FastifyRequest): Promise<unknown> => {
       if (isPolicy !== (typeof request.body === "string") && body !== undefined) throw new WrongTypeError();
       if (isAudited) monitor.steering.requireAudited();
       const asked = this.#asked(request) as Asked<never, never, never>;
+      if (isDrain) return await route.run(monitor, asked);
       const run = (): Promise<unknown> =>
         this.#share(this.#requests, request, () => route.run(monitor, asked));
       return await (isPolicy ? this.#share(this.#policies, request, run) : run());

@@ -49,4 +49,6 @@ export interface RelayGuest {
   readonly reports: Pick<Reports, "answer" | "audit" | "flow" | "opened" | "closed" | "closesLater" | "warn">;
   /** Nobody reads what comes for it any more. */
   readonly departed: boolean;
+  /** Nothing of it is stepped; once it is no more, each of its streams is (observe/lines.ts). */
+  readonly held: boolean;
 }

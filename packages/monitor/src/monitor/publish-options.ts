@@ -1,7 +1,8 @@
 // A port of the host that leads to a port of a guest: as it is asked for, and what of that cannot be taken.
 
-import { formatEndpoint, type InetAddress, parseInet } from "@ringway/control";
+import { formatEndpoint, parseInet } from "@ringway/control";
 import { invalidValue, requireKeys, requireObject, requireText } from "@ringway/linux";
+import type { Publication } from "../thread/messages.ts";
 import { guestNameProblem } from "./tenant-options.ts";
 
 export interface PublishOptions {
@@ -44,8 +45,10 @@ export function requirePublish(value: unknown, name: string): void {
 }
 
 /** After requirePublish(). */
-export function placeOf({ address = DEFAULT_ADDRESS, port }: PublishOptions): InetAddress {
-  return parseInet(address, port)!;
+export function publicationOf(options: PublishOptions): Publication {
+  const { address: text = DEFAULT_ADDRESS, port, guest, guestPort = port } = options;
+  const address = parseInet(text, port)!;
+  return { id: formatEndpoint(address), address, tenant: guest, port: guestPort };
 }
 
 /** As it is told: "127.0.0.1:8080", "[::1]:8080". Undefined for what is no address with a port. */

@@ -3,10 +3,11 @@
 //
 // Invariant: at most PUBLISHES_MAX, each with a descriptor.
 
-import { formatEndpoint, formatIp } from "@ringway/control";
+import { formatIp } from "@ringway/control";
 import { SystemError } from "@ringway/linux";
-import type { Changer } from "./policy-history.ts";
-import { type PublishOptions, placeOf, requirePublish } from "./publish-options.ts";
+import type { Publication } from "../thread/messages.ts";
+import { type Changer, START } from "./policy-history.ts";
+import { type PublishOptions, publicationOf, requirePublish } from "./publish-options.ts";
 import type { ReactorHandle } from "./reactor-handle.ts";
 import { SteeringError } from "./steering-error.ts";
 
@@ -46,24 +47,33 @@ export class Publishes {
     return this.#all.size + this.#asked;
   }
 
+  /** The reactor has opened these at its start, with these results. Throws as open(). */
+  begin(options: readonly PublishOptions[], results: readonly number[]): readonly Published[] {
+    if (options.length > PUBLISHES_MAX) throw tooMany();
+    return options.map((each, i) => {
+      const publication = publicationOf(each);
+      if (results[i]! < 0) throw this.#failure(results[i]!, publication.id);
+      return this.#add(publication, START);
+    });
+  }
+
   /** Throws SystemError (EADDRINUSE, EACCES, EADDRNOTAVAIL), TypeError, and SteeringError where there are too many. */
   async open(options: PublishOptions, by: Changer): Promise<Published> {
     requirePublish(options, "options");
-    if (this.size >= PUBLISHES_MAX) {
-      const message = `${PUBLISHES_MAX} ports are published, and no more may be`;
-      throw new SteeringError("ERR_RINGWAY_TOO_MANY", message);
-    }
-    const { guest, port, guestPort = port } = options;
-    const address = placeOf(options);
-    const id = formatEndpoint(address);
+    if (this.size >= PUBLISHES_MAX) throw tooMany();
+    const publication = publicationOf(options);
     this.#asked++;
     try {
-      const question = { what: "publish", id, address, tenant: guest, port: guestPort } as const;
-      const [result] = await this.#reactor.ask(question);
-      if (Number(result) < 0) throw this.#failure(Number(result), id);
+      const [result] = await this.#reactor.ask({ what: "publish", ...publication });
+      if (Number(result) < 0) throw this.#failure(Number(result), publication.id);
     } finally {
       this.#asked--;
     }
+    return this.#add(publication, by);
+  }
+
+  #add({ id, address, tenant: guest, port: guestPort }: Publication, by: Changer): Published {
+    const { port } = address;
     const time = new Date().toISOString();
     const published = { id, address: formatIp(address.address), port, guest, guestPort, time, by };
     this.#all.set(id, published);
@@ -95,4 +105,11 @@ export class Publishes {
     for (let at = 0; at < fields.length; at += 2) listeners.set(fields[at], Number(fields[at + 1]));
     return [...this.#all.values()].map((each) => ({ ...each, listeners: listeners.get(each.id) ?? 0 }));
   }
+}
+
+function tooMany(): SteeringError {
+  return new SteeringError(
+    "ERR_RINGWAY_TOO_MANY",
+    `${PUBLISHES_MAX} ports are published, and no more may be`,
+  );
 }

@@ -10,6 +10,7 @@ import {
   type MonitorOptions,
 } from "./options.ts";
 import type { Parts } from "./parts.ts";
+import { publicationOf } from "./publish-options.ts";
 import type { ReactorSettings } from "./reactor-handle.ts";
 
 export function reactorSettings(
@@ -24,6 +25,7 @@ export function reactorSettings(
     regions: regions.port,
     descriptors,
     ownPorts,
+    publications: (options.publishes ?? []).map(publicationOf),
     counters,
     busyPollUs: options.busyPollUs ?? DEFAULT_BUSY_POLL_US,
     maxGuests: options.maxGuests ?? DEFAULT_MAX_GUESTS,

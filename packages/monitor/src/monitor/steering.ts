@@ -181,11 +181,11 @@ export class Steering {
   }
 
   /**
-   * @internal Throws BusyError where changes must be audited, and so many of their lines wait already that another must
-   * not be made.
+   * @internal Throws BusyError where a policy wants changes audited, and so many of their lines wait already that
+   * another must not be made.
    */
   requireAudited(): void {
-    if (this.#policies.current.audit !== "required" || !this.#parts.audit.isBehind) return;
+    if (!this.#mustAudit() || !this.#parts.audit.isBehind) return;
     throw new BusyError("the audit file takes no lines, and each change must be one of them");
   }
 
@@ -310,10 +310,17 @@ export class Steering {
     const isKnown = this.#policies.mayHaveOwn(String(options?.guest));
     if (!isKnown && by.via === "admin") throw notThere(`guest or VM with the name ${options.guest}`);
     const published = await this.#inTurn(() => this.#parts.publishes.open(options, by));
-    const { guest, id: place, guestPort } = published;
-    if (!isKnown) this.#context.log.warn({ guest }, `${place} is published for a guest that nobody is yet`);
-    this.#audit({ action: "publish", guest, place, guestPort, by }, "port published by the operator");
+    this.published([published]);
     return published;
+  }
+
+  /** @internal These are published from now on, by whoever has asked for them. */
+  published(all: readonly Published[]): void {
+    for (const { guest, id: place, guestPort, by } of all) {
+      if (!this.#policies.mayHaveOwn(guest))
+        this.#context.log.warn({ guest }, `${place} is published for a guest that nobody is yet`);
+      this.#audit({ action: "publish", guest, place, guestPort, by }, "port published by the operator");
+    }
   }
 
   /** The oldest first. */
@@ -357,11 +364,13 @@ export class Steering {
 
   #audit(changed: Changed, message: string): void {
     const labels = changed.guest === undefined ? {} : this.#labels.of(changed.guest);
-    this.#parts.audit.changed(
-      { ...changed, ...labels },
-      message,
-      this.#policies.current.audit === "required",
-    );
+    this.#parts.audit.changed({ ...changed, ...labels }, message, this.#mustAudit());
     this.#parts.changed(changed);
+  }
+
+  /** Where any policy in force wants it: what a change is about may be known only when it is made. */
+  #mustAudit(): boolean {
+    const { current, own } = this.#policies;
+    return [current, ...own].some(({ audit }) => audit === "required");
   }
 }

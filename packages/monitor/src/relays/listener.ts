@@ -75,7 +75,19 @@ export abstract class ListenRelay<Connection extends object> implements Relay, E
   protected abstract release(): void;
 
   onEvents(): void {
-    this.stream.run();
+    if (!this.#rests()) this.stream.run();
+  }
+
+  /** There may be a connection at a door that others have, too: looks for it in its guest's turn. */
+  later(): void {
+    if (!this.#rests()) this.stream.later();
+  }
+
+  /** What waits at a door would wake this thread over and over for a guest that is held: step() watches again. */
+  #rests(): boolean {
+    const { held } = this.stream.guest;
+    if (held) this.#watch(false);
+    return held;
   }
 
   /** The first is its own, where it has one. */

@@ -96,7 +96,9 @@ class PublishedPort {
     const isFirst = this.#seats.size === 0;
     // What is left of earlier connections is in nobody's way.
     if (isFirst) setReuseAddress(this.fd);
-    const result = listen(this.fd, listener.backlog);
+    // One queue for all of them: none makes that of the others shorter.
+    const backlogs = [...this.#seats].map((seat) => seat.listener.backlog);
+    const result = listen(this.fd, Math.max(listener.backlog, ...backlogs));
     if (result >= 0 && isFirst) {
       try {
         this.#slot = this.#reactor.watchForNobody(this.fd, 0, () => this.#wake());

@@ -137,10 +137,6 @@ class TcpListenRelay extends ListenRelay<Accepted> implements PublishedListener 
     return localAddress(this.doors[0]!.fd);
   }
 
-  later(): void {
-    this.stream.later();
-  }
-
   protected override accept(fd: number): Accepted | number {
     return accept(fd);
   }

@@ -14,7 +14,10 @@ import type { TraceMessage, TraceWord } from "../observe/trace.ts";
 import type { CompiledPolicy } from "../policy/compiled/compile.ts";
 import type { AttachSocketFile } from "../policy/own-sockets.ts";
 import type { RegionPort } from "../regions/thread.ts";
+import type { Publication } from "../relays/published.ts";
 import type { Fields, Question } from "./census-rows.ts";
+
+export type { Publication } from "../relays/published.ts";
 
 /** What the reactor's thread runs. */
 export const REACTOR_MODULE: URL = new URL("./reactor-main.js", import.meta.url);
@@ -44,6 +47,8 @@ export interface ReactorOptions {
   readonly regions: RegionPort;
   readonly descriptors: GuestDescriptors;
   readonly ownPorts: readonly number[];
+  /** Ports that are published from the start: bound before any guest comes, which could be quicker. */
+  readonly publications: readonly Publication[];
   /** The reactor sleeps in epoll; the main thread rings this eventfd after it has posted a message. */
   readonly wakeFd: number;
   readonly counters: SharedArrayBuffer;
@@ -131,7 +136,8 @@ export interface ReactorMemory {
 export type KeyAudit = AuditMessage & { readonly key: string };
 
 export type FromReactor =
-  | { readonly kind: "ready" }
+  /** `published`: of each of `publications` 0, or -errno. */
+  | { readonly kind: "ready"; readonly published: readonly number[] }
   /** The policy posted last is in force. */
   | { readonly kind: "policy" }
   | Exclude<LineMessage, FlowMessage | AuditMessage>

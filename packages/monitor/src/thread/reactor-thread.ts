@@ -144,12 +144,13 @@ export class ReactorThread {
       post({ kind: "unfollowed", id });
     });
     reactor.watchForNobody(options.wakeFd, EPOLLIN, () => this.#receive());
+    const published = options.publications.map((each) => this.#relays.published.open(each));
     if (options.listenFd >= 0) this.#arrivals.listen(options.listenFd);
     for (const tenant of options.tenants) {
       this.#addTenant(tenant);
       this.#arrivals.listen(tenant.socket.fd, tenant.name);
     }
-    post({ kind: "ready" });
+    post({ kind: "ready", published });
   }
 
   /** It has stopped: run() is not to be called again. */
