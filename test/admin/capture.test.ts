@@ -150,12 +150,11 @@ describe("ringway capture", () => {
     const stem = join(home.folder, "many.pcapng");
     using capture = await capturing("-w", stem, "--rotate-size", "64K", "--pace");
     await talk(pattern(512 * KiB));
+    const written = (): string[] => readdirSync(home.folder).filter((name) => name.startsWith("many-"));
+    await until("three files", () => written().length > 2);
     capture.child.kill("SIGINT");
     await capture.ended;
-    const files = readdirSync(home.folder)
-      .filter((name) => name.startsWith("many-"))
-      .sort();
-    expect(files.length).toBeGreaterThan(2);
+    const files = written().sort();
     expect(files[0]).toBe("many-00001.pcapng");
     for (const name of files) {
       expect(readFileSync(join(home.folder, name)).subarray(0, 4).toString("hex")).toBe("0a0d0d0a");
