@@ -19,7 +19,6 @@ const STOPPING = [
 // that counts what its process has, or looks at how that loads modules, starts programs, or stands in for a module; and
 // none that takes long.
 const PURE = [
-  "packages/bench/test/*.test.ts",
   "packages/cli/test/{admin-text,boot-limit,numbers,policy-learn-kept,run-folders}.test.ts",
   "packages/cli/test/{run-refusals,run-start,vm-arguments}.test.ts",
   "packages/control/test/{address,allocator,inspect-hostile,messages,readme,utf8}.test.ts",

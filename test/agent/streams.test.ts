@@ -359,7 +359,7 @@ print(got.decode())
     await using agent = await attachedAgent(program, host.path, ["--publish", "8000:80"]);
     const [line] = await agent.said(/publish 127\.0\.0\.1:8000 .*\n/);
     expect(line).toMatch(
-      /^publish 127\.0\.0\.1:8000 to 80: Permission denied: .+ is denied by rule "no-8000" \(\S+\)\n$/,
+      /^publish 127\.0\.0\.1:8000 to 80: Permission denied: .+ is denied by rule "no-8000" \(\S+\): trying again\n$/,
     );
   });
 

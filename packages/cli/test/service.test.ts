@@ -86,7 +86,7 @@ describe("a monitor under a service manager", () => {
   it("takes its sockets over, says when it serves, reads again and stops, and leaves their files", async () => {
     const service = new Service(BOTH);
     await service.program.line('"pid"', LOADED_MS);
-    const before = statSync(service.guests).ino;
+    const before = statSync(service.guests, { bigint: true }).ino;
     // Both wait in the sockets' queues until there is a monitor.
     const guest = await Guest.attach(service.guests, { timeoutMs: LOADED_MS });
     using client = new AdminClient({ socket: service.admin });
@@ -109,7 +109,7 @@ describe("a monitor under a service manager", () => {
       "EXTEND_TIMEOUT_USEC=10000000",
     ]);
     await service.program.line('"code": 0', LOADED_MS);
-    expect([statSync(service.guests).ino, existsSync(service.admin)]).toEqual([before, true]);
+    expect([statSync(service.guests, { bigint: true }).ino, existsSync(service.admin)]).toEqual([before, true]);
   });
 
   it("says that it is alive as long as its reactor turns, and not before it serves, to an abstract socket", async () => {

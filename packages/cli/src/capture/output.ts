@@ -113,7 +113,7 @@ export class Output implements Disposable {
       if (path !== STDOUT) {
         this.#fd = openSync(this.#path, "w", MODE);
         // No device, and no pipe: that is not made here.
-        if (fstatSync(this.#fd).isFile()) fchmodSync(this.#fd, MODE);
+        if (fstatSync(this.#fd, { bigint: true }).isFile()) fchmodSync(this.#fd, MODE);
       }
     } catch (error) {
       throw new Failure(`${this.#path}: ${errorLine(error)}`, { cause: error });
