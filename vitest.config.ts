@@ -92,6 +92,7 @@ class LongFirst extends BaseSequencer {
 // by module, for each file.
 const shared = {
   pool: "forks",
+  setupFiles: "test/support/module-loader.ts",
   testTimeout: 60_000,
   hookTimeout: 60_000,
   maxConcurrency: 3,
@@ -121,7 +122,7 @@ export default defineConfig({
           name: "pure",
           include: PURE,
           isolate: false,
-          setupFiles: "test/support/shared-process.ts",
+          setupFiles: ["test/support/module-loader.ts", "test/support/shared-process.ts"],
           maxWorkers: 4,
           sequence: { groupOrder: 0 },
         },

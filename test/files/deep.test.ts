@@ -19,7 +19,7 @@ import {
 import { expect, it, onTestFinished } from "vitest";
 import { errnoOf, failureOf } from "../support/declined.ts";
 import { LOOPBACK } from "../support/monitor.ts";
-import { MonitorProgram } from "../support/processes.ts";
+import { LOADED_MS, MonitorProgram } from "../support/processes.ts";
 import { RawGuest } from "../support/raw-guest.ts";
 import { echoServer } from "../support/tcp.ts";
 import { connectAs, noUsers, openToAll } from "../support/users.ts";
@@ -137,8 +137,8 @@ it("folders are made with all their parents in one walk, through links and roots
   using guest = await FileGuest.attach(host.path);
   const fs = await guest.openFs();
   const asked = (path: string): Promise<Done> =>
-    fs.call(m.Mkdir, { path, mode: 0o755, parents: true }, Done, 10_000);
-  // One worker had it for 21 seconds when each name was a walk of its own.
+    fs.call(m.Mkdir, { path, mode: 0o755, parents: true }, Done, LOADED_MS);
+  // One worker had it for 21 seconds when each name was a walk of its own; what a walk is worth, the next tests say.
   await asked(`/data/${DEEP}`);
   expect(existsSync(join(host.data, DEEP))).toBe(true);
   await asked(`/data/${DEEP}`);

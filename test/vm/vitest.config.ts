@@ -7,6 +7,7 @@ export default defineConfig({
     include: ["test/vm/**/*.vm.ts"],
     globalSetup: ["test/vm/images/setup.ts"],
     pool: "forks",
+    setupFiles: ["test/support/module-loader.ts"],
     fileParallelism: false,
     testTimeout: 120_000,
     hookTimeout: 60_000,

@@ -54,7 +54,7 @@ connect:
   - { id: web, allow: 127.0.0.1, ports: ${web.port} }
   - { id: web-by-name, allow: localhost, ports: ${web.port}, resolvesTo: 127.0.0.0/8 }
 listen:
-  - { id: published, allow: 127.0.0.1, ports: ${publishedPort} }
+  - { id: server, allow: 127.0.0.1, ports: ${publishedPort} }
 files:
   - { id: data, guest: /data, host: ./data, access: rw }
 `,
