@@ -109,7 +109,10 @@ describe("a monitor under a service manager", () => {
       "EXTEND_TIMEOUT_USEC=10000000",
     ]);
     await service.program.line('"code": 0', LOADED_MS);
-    expect([statSync(service.guests, { bigint: true }).ino, existsSync(service.admin)]).toEqual([before, true]);
+    expect([statSync(service.guests, { bigint: true }).ino, existsSync(service.admin)]).toEqual([
+      before,
+      true,
+    ]);
   });
 
   it("says that it is alive as long as its reactor turns, and not before it serves, to an abstract socket", async () => {
