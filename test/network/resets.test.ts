@@ -190,7 +190,7 @@ test("no package looks at what Node keeps to itself, which a minor version of it
   );
   // Node tells a connection's descriptor on no other way. Without it an audit line names nobody, and nobody is let in
   // by it; and `ringway cat` leaves a socket's buffers as they are, and tells no round trips.
-  expect(looks).toEqual(["cli/src/cat/buffers.ts", "monitor/src/admin/callers.ts"]);
+  expect(looks).toEqual(["linux/src/node-handles.ts"]);
 });
 
 test("no package asks of what kind a file is by numbers: after a socket Node 20 follows no link of a module's", () => {

@@ -37,6 +37,7 @@ export {
 export * from "./memory.ts";
 export * from "./native-thread.ts";
 export * from "./nearest.ts";
+export * from "./node-handles.ts";
 export * from "./poll.ts";
 export * from "./read-batch.ts";
 export * from "./refuse-descriptors.ts";

@@ -1,8 +1,16 @@
-// Of the kernel: the buffers of a socket of node:net, what is left in them, and what it knows of its round trips. Node
-// has a handle, which has a descriptor, and tells of neither.
+// Of the kernel: the buffers of a socket of node:net, what is left in them, and what it knows of its round trips.
 
 import type { Readable, Writable } from "node:stream";
-import { Errno, outq, roundTripUs, setRecvBuffer, setSendBuffer, socketError } from "@ringway/linux";
+import {
+  descriptorOf,
+  Errno,
+  outq,
+  queuedBytes,
+  roundTripUs,
+  setRecvBuffer,
+  setSendBuffer,
+  socketError,
+} from "@ringway/linux";
 
 interface Sizes {
   readonly sendBuffer: number | undefined;
@@ -31,12 +39,6 @@ export function resetOf(socket: Readable): Error | undefined {
 
 /** What was written and has not come to the other side, as far as anybody knows: where it changes, bytes move. */
 export function unsentOf(output: Writable): number {
-  const { writeQueueSize = 0 } = (output as { _handle?: { writeQueueSize?: number } | null })._handle ?? {};
   const fd = descriptorOf(output);
-  return output.writableLength + writeQueueSize + (fd === undefined ? 0 : Math.max(0, outq(fd)));
-}
-
-function descriptorOf(socket: Readable | Writable): number | undefined {
-  const { fd = -1 } = (socket as { _handle?: { fd?: number } | null })._handle ?? {};
-  return fd < 0 ? undefined : fd;
+  return output.writableLength + queuedBytes(output) + (fd === undefined ? 0 : Math.max(0, outq(fd)));
 }

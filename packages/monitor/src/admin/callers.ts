@@ -5,7 +5,7 @@
 // Invariant: who is not known here is served nothing.
 
 import type { Socket } from "node:net";
-import { peerCredentials } from "@ringway/linux";
+import { descriptorOf, peerCredentials } from "@ringway/linux";
 import type { Changer } from "../monitor/policy-history.ts";
 
 /** unix: its mode says who may come; tcp: who has the token. */
@@ -49,11 +49,11 @@ function remote({ remoteAddress: address, remotePort }: Socket): Caller | undefi
 
 /** As the kernel knows it since it connected. */
 function local(socket: Socket): Caller {
-  // Node tells it on no other way; without it, nobody is named.
-  const { fd } = (socket as { _handle?: { fd?: number } })._handle ?? {};
+  // Without it, nobody is named.
+  const fd = descriptorOf(socket);
   const address = undefined;
   try {
-    const credentials = fd === undefined || fd < 0 ? {} : peerCredentials(fd);
+    const credentials = fd === undefined ? {} : peerCredentials(fd);
     return { by: { via: "admin", ...credentials }, address };
   } catch {
     return { by: { via: "admin" }, address };
