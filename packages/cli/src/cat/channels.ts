@@ -33,6 +33,8 @@ interface Waiting {
 
 export class Channels implements Router {
   readonly #options: ChannelOptions;
+  /** Each of a pair, and the other. */
+  readonly #partners: Map<Peer, Peer> = new Map();
   /** In the order of their waiting. */
   readonly #waiting: Map<Peer, Waiting> = new Map();
   /** With linger: of those that have ended, and have a partner. */
@@ -44,14 +46,12 @@ export class Channels implements Router {
 
   joined(peer: Peer): void {
     // Made as a pair.
-    if (peer.partner !== undefined) return;
-    this.#wait(peer);
+    if (!this.#partners.has(peer)) this.#wait(peer);
   }
 
   /** Joins two that are not joined to anybody. */
   pair(one: Peer, other: Peer): void {
-    one.partner = other;
-    other.partner = one;
+    this.#partners.set(one, other).set(other, one);
     for (const [peer, partner] of [
       [one, other],
       [other, one],
@@ -66,9 +66,10 @@ export class Channels implements Router {
   }
 
   chunk(peer: Peer, chunk: Buffer): void {
-    if (peer.partner !== undefined) {
-      this.#endings.get(peer.partner)?.refresh();
-      peer.pacer.give(chunk, peer.partner, peer);
+    const partner = this.#partners.get(peer);
+    if (partner !== undefined) {
+      this.#endings.get(partner)?.refresh();
+      peer.pacer.give(chunk, partner, peer);
       return;
     }
     const waited = this.#waiting.get(peer);
@@ -93,17 +94,19 @@ export class Channels implements Router {
     if (waited !== undefined && (waited.chunks.length > 0 || !waited.hasEnded))
       this.#options.onUnpaired(peer);
     this.#waiting.delete(peer);
-    if (peer.partner !== undefined) this.#separate(peer);
+    this.#separate(peer);
   }
 
   #passEnd(peer: Peer): void {
+    const partner = this.#partners.get(peer);
+    if (partner === undefined) return;
     if (!this.#options.linger) {
-      peer.partner?.finish();
-    } else if (peer.partner !== undefined) {
+      partner.finish();
+    } else {
       const timer = setTimeout(() => {
         // It has not taken the answer yet.
         if (!peer.isClear) timer.refresh();
-        else if (peer.partner !== undefined) this.#separate(peer);
+        else this.#separate(peer);
       }, ANSWER_MS);
       this.#endings.set(peer, timer);
     }
@@ -114,11 +117,12 @@ export class Channels implements Router {
     this.#endings.delete(peer);
   }
 
-  /** `peer` goes; its partner too, or it waits for another. */
+  /** `peer` goes; its partner, where it has one, too, or it waits for another. */
   #separate(peer: Peer): void {
-    const partner = peer.partner!;
-    peer.partner = undefined;
-    partner.partner = undefined;
+    const partner = this.#partners.get(peer);
+    if (partner === undefined) return;
+    this.#partners.delete(peer);
+    this.#partners.delete(partner);
     this.#forget(peer);
     this.#forget(partner);
     peer.finish();

@@ -57,8 +57,6 @@ export class Peer implements Outlet, Held {
   chunksOut = 0;
   /** By --slow drop. */
   droppedOut = 0;
-  /** The pair that it comes of: of the router. */
-  partner: Peer | undefined = undefined;
   /** It was closed with bytes left for it. */
   hasLost = false;
   /** It sends no more, and all that it sent was heard. */
