@@ -12,7 +12,7 @@ import { inProcess } from "../../packages/cli/test/in-process.ts";
 import { heldForAll } from "../support/held.ts";
 import type { Program } from "../support/processes.ts";
 import { Home, start } from "../support/ringway.ts";
-import { tcpServer } from "../support/tcp.ts";
+import { freePort, tcpServer } from "../support/tcp.ts";
 import { until } from "../support/wait.ts";
 
 const hold = heldForAll();
@@ -38,11 +38,6 @@ beforeAll(async () => {
 
 function writeConfig(publishes: string): void {
   writeFileSync(config, `version: 1\nguests: [{ name: web, listen: web.sock }]\n${publishes}`);
-}
-
-async function freePort(): Promise<number> {
-  await using server = await tcpServer();
-  return server.port;
 }
 
 /** What the host's curl is told, or its exit code. */

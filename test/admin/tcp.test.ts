@@ -3,13 +3,14 @@
 import { once } from "node:events";
 import { chmodSync, writeFileSync } from "node:fs";
 import { request } from "node:http";
-import { connect, createServer } from "node:net";
+import { connect } from "node:net";
 import { join } from "node:path";
 import { Guest } from "@ringway/guest";
 import { AdminClient } from "@ringway/monitor";
 import { beforeAll, describe, expect, it } from "vitest";
 import { heldForAll } from "../support/held.ts";
 import { Home, ringway } from "../support/ringway.ts";
+import { freePort } from "../support/tcp.ts";
 
 const hold = heldForAll();
 const TOKEN = "0123456789abcdef0123456789abcdef";
@@ -27,14 +28,6 @@ beforeAll(async () => {
   writeFileSync(config, `version: 1\nadmin: admin.sock\nadminHttp: 127.0.0.1:${port}\nadminToken: none\n`);
   await home.ready(["--config", config, "--admin-token", token]);
 });
-
-async function freePort(): Promise<number> {
-  const server = createServer();
-  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
-  const { port } = server.address() as { port: number };
-  await new Promise((resolve) => server.close(resolve));
-  return port;
-}
 
 function ask(headers: Record<string, string>): Promise<{ status: number | undefined; body: string }> {
   return new Promise((resolve, reject) => {

@@ -8,7 +8,7 @@ import { noCompiler, titled } from "../native/toolchain.ts";
 import { heldForAll } from "../support/held.ts";
 import { startMonitor, type TestMonitor } from "../support/monitor.ts";
 import { Program } from "../support/processes.ts";
-import { tcpServer } from "../support/tcp.ts";
+import { freePort } from "../support/tcp.ts";
 import { temporaryFolder } from "../support/temporary.ts";
 import { until } from "../support/wait.ts";
 import { type Agent, attachedAgent, BUILD_MS, buildAgent, curl, missing } from "./agent.ts";
@@ -30,11 +30,6 @@ describe.skipIf(reason !== undefined)(titled("a published port of a program's", 
     const publishes = [{ port, guest: "web", guestPort: 80 }];
     host = hold(await startMonitor("version: 1\n", { guests: [{ name: "web", listen: web }], publishes }));
   }, BUILD_MS);
-
-  async function freePort(): Promise<number> {
-    await using server = await tcpServer();
-    return server.port;
-  }
 
   test("leads to it by each agent that comes", async () => {
     const asked = async (): Promise<string | number | null> => {

@@ -119,22 +119,24 @@ describe("blocks", () => {
   });
 });
 
+/** A conversation of web's with x.test, from its beginning. */
+const begun = (more: object = {}): Extract<FollowedEvent, { kind: "opened" }> => ({
+  kind: "opened",
+  conversation: 1,
+  timeNs: 1n,
+  guest: "web",
+  guestId: "3",
+  stream: "3-1-1",
+  protocol: "tcp-connect",
+  initiator: { side: "guest", name: "web", address: "" },
+  responder: { side: "host", name: "x.test:80", address: "127.0.0.1:80" },
+  rule: "local",
+  isWhole: true,
+  ...more,
+});
+
 describe("a conversation", () => {
-  const opened = (more: object = {}) =>
-    conversing({
-      kind: "opened",
-      conversation: 1,
-      timeNs: 1n,
-      guest: "web",
-      guestId: "3",
-      stream: "3-1-1",
-      protocol: "tcp-connect",
-      initiator: { side: "guest", name: "web", address: "" },
-      responder: { side: "host", name: "x.test:80", address: "127.0.0.1:80" },
-      rule: "local",
-      isWhole: true,
-      ...more,
-    } as Extract<FollowedEvent, { kind: "opened" }>);
+  const opened = (more: object = {}) => conversing(begun(more));
   const base = { conversation: 1, timeNs: 1n };
   /** Flags, sequence and acknowledgement behind the first, and bytes of each packet. */
   const seen = (packets: readonly { bytes: Uint8Array }[]): string[] =>
@@ -218,21 +220,6 @@ describe("a conversation", () => {
 });
 
 describe("a capture", () => {
-  const begun = (more: object = {}): FollowedEvent =>
-    ({
-      kind: "opened",
-      conversation: 1,
-      timeNs: 1n,
-      guest: "web",
-      guestId: "3",
-      stream: "3-1-1",
-      protocol: "tcp-connect",
-      initiator: { side: "guest", name: "web", address: "" },
-      responder: { side: "host", name: "x.test:80", address: "127.0.0.1:80" },
-      rule: "local",
-      isWhole: true,
-      ...more,
-    }) as FollowedEvent;
   const text = (blocks: readonly Uint8Array[]): string => Buffer.concat(blocks).toString("latin1");
 
   test("says in each file whose a conversation is, once, with the guest's name before it", () => {
