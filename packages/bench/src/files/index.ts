@@ -11,7 +11,7 @@ import { Progress } from "../progress.ts";
 import { runInTurns, type TurnRowResult } from "../turns.ts";
 import { firstLine, runTurnBench, startMedia } from "../turns-bench.ts";
 import { imageFor, versions } from "../vm/index.ts";
-import { Medium, MOUNT_POINT, missingFor, type Where } from "./media.ts";
+import { MOUNT_POINT, missingFor, startMedium, type Where } from "./media.ts";
 import { type FilesReport, filesJson, formatFilesMarkdown, formatFilesTerminal } from "./report.ts";
 import { FILES_ROWS, type FilesRow, MEDIA, MEDIUM_TITLES, type MediumName } from "./rows.ts";
 
@@ -55,7 +55,7 @@ async function measure(
     const media = await startMedia(MEDIA, {
       titles: MEDIUM_TITLES,
       missing: (name) => missingFor(name, image),
-      start: (name) => Medium.start(name, where),
+      start: (name) => startMedium(name, where),
       failure: (_, error) => firstLine(error),
       leftOut,
       failures,

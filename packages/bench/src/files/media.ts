@@ -7,18 +7,15 @@
 
 import { existsSync } from "node:fs";
 import { join } from "node:path";
-import { type Child, type Children, until } from "../children.ts";
-import { cpuSeconds, isListenedOn } from "../proc.ts";
+import { type Children, until } from "../children.ts";
+import { isListenedOn } from "../proc.ts";
 import { findProgram } from "../programs.ts";
-import type { CpuOfBoth, Measured } from "../turns.ts";
-import { Control } from "../vm/control.ts";
-import { machineCpu } from "../vm/cpu.ts";
 import type { Image } from "../vm/image.ts";
-import { dying, lastWords, MEMORY_MIB, startMachine } from "../vm/machine.ts";
-import { networkOfQemu, type Prepared, prepareRingway } from "../vm/media.ts";
+import { dying, MEMORY_MIB } from "../vm/machine.ts";
+import { networkOfQemu, prepareRingway } from "../vm/media.ts";
+import { MachineMedium, type Prepared } from "../vm/medium.ts";
 import type { MediumName } from "./rows.ts";
 
-const BOOT_MS = 60_000;
 /** Where the folder is, with either. */
 export const MOUNT_POINT = "/data";
 /** QEMU's own of 7.2, and where others put theirs. */
@@ -32,60 +29,13 @@ export interface Where {
   readonly data: string;
 }
 
-export class Medium implements Measured<MediumName>, Disposable {
-  readonly name: MediumName;
-  readonly isForeign: boolean;
-  readonly #control: Control;
-  readonly #machine: Child;
-  readonly #server: Child;
+export type Medium = MachineMedium<MediumName>;
 
-  private constructor(name: MediumName, control: Control, machine: Child, server: Child) {
-    this.name = name;
-    this.isForeign = name === "virtiofs";
-    this.#control = control;
-    this.#machine = machine;
-    this.#server = server;
-  }
-
-  /** Resolves when the guest has called back: the folder is there. */
-  static async start(name: MediumName, where: Where): Promise<Medium> {
-    const { children, image } = where;
-    const control = await Control.listen(name);
-    let server: Child | undefined;
-    let machine: Child | undefined;
-    try {
-      const prepared = await prepare(name, where, control.port);
-      server = prepared.server!;
-      const words = prepared.words.map((word) => `ringway.${word}`);
-      machine = startMachine(children, { name, image, words, devices: prepared.devices });
-      for (const child of [machine, server]) {
-        void child.ended.then((why) => control.end(`${child.name} ended: ${why ?? "exit code 0"}`));
-      }
-      await control.connected(BOOT_MS);
-      return new Medium(name, control, machine, server);
-    } catch (error) {
-      machine?.kill();
-      server?.kill();
-      control[Symbol.dispose]();
-      throw new Error(`${(error as Error).message}${lastWords(children.folder, name)}`, { cause: error });
-    }
-  }
-
-  async request(line: string, timeoutMs: number): Promise<unknown> {
-    return await this.#control.request(line, timeoutMs);
-  }
-
-  /** Of QEMU's processors, and of all else that works for the medium. */
-  cpu(): CpuOfBoth {
-    const { guest, host } = machineCpu(this.#machine.pid);
-    return { guest, host: host + cpuSeconds(this.#server.pid) };
-  }
-
-  [Symbol.dispose](): void {
-    this.#control[Symbol.dispose]();
-    this.#machine.kill();
-    this.#server.kill();
-  }
+/** Resolves when the guest has called back: the folder is there. */
+export function startMedium(name: MediumName, where: Where): Promise<Medium> {
+  const { children, image } = where;
+  const prepareFor = (port: number): Promise<Prepared> => prepare(name, where, port);
+  return MachineMedium.start({ name, children, image, isForeign: name === "virtiofs", prepare: prepareFor });
 }
 
 /** Undefined, or what is missing for it. */

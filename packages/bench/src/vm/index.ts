@@ -12,7 +12,7 @@ import { firstLine, runTurnBench, startMedia } from "../turns-bench.ts";
 import { type Image, makeImage } from "./image.ts";
 import { QEMU } from "./machine.ts";
 import { runVmRow, type VmMedium, type VmRowResult, type VmRunOptions } from "./measure.ts";
-import { GUEST_BUSY_POLL_US, Medium, missingFor, type Where } from "./media.ts";
+import { GUEST_BUSY_POLL_US, missingFor, startMedium, type Where } from "./media.ts";
 import { formatVmMarkdown, formatVmTerminal, type VmReport, vmJson } from "./report.ts";
 import { MEDIA, MEDIUM_TITLES, SERVERS, VM_ROWS, type VmRow } from "./rows.ts";
 
@@ -53,7 +53,7 @@ async function measure(rows: readonly VmRow[], { ringway, quick = false }: Bench
     const media = await startMedia(MEDIA, {
       titles: MEDIUM_TITLES,
       missing: (name) => missingFor(name, image),
-      start: (name) => Medium.start(name, where),
+      start: (name) => startMedium(name, where),
       failure: (_, error) => firstLine(error),
       leftOut,
       failures,

@@ -5,22 +5,19 @@
 //   slirp     vmload ── TCP ── virtio-net ── libslirp, in QEMU ── TCP server
 //   passt     vmload ── TCP ── virtio-net ── QEMU ── Unix socket ── passt ── TCP server
 
-import { rmSync, truncateSync, writeFileSync } from "node:fs";
+import { truncateSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { type Child, type Children, until } from "../children.ts";
-import { cpuSeconds, isListenedOn } from "../proc.ts";
+import { type Children, until } from "../children.ts";
+import { isListenedOn } from "../proc.ts";
 import { findProgram } from "../programs.ts";
-import type { CpuOfBoth, Measured } from "../turns.ts";
-import { Control } from "./control.ts";
-import { machineCpu } from "./cpu.ts";
 import type { Image } from "./image.ts";
-import { dying, lastWords, startMachine } from "./machine.ts";
+import { dying } from "./machine.ts";
+import { MachineMedium, type Prepared } from "./medium.ts";
 import { type MediumName, SERVERS, type Server } from "./rows.ts";
 
 type Ports = Readonly<Record<Server, number>>;
 
 const REGION_BYTES: number = 64 * 1024 * 1024;
-const BOOT_MS = 60_000;
 /** How long the guest's library looks for work before it sleeps: see docs/performance.md. */
 export const GUEST_BUSY_POLL_US = 200;
 /** The guest's address, and the one that both slirp and passt take for the host's loopback. */
@@ -40,71 +37,21 @@ export interface Where {
   readonly ports: Ports;
 }
 
-/** Who serves the medium, beside QEMU, and the devices for it. */
-export interface Prepared {
-  readonly words: readonly string[];
-  readonly devices: readonly string[];
-  readonly server?: Child;
-  /** A file that QEMU and the server have open from the start: it goes at once, so that nothing can leave it behind. */
-  readonly memory?: string;
-}
+export type Medium = MachineMedium<MediumName>;
 
-export class Medium implements Measured<MediumName>, Disposable {
-  readonly name: MediumName;
-  readonly #control: Control;
-  readonly #machine: Child;
-  readonly #server: Child | undefined;
-
-  private constructor(name: MediumName, control: Control, machine: Child, server: Child | undefined) {
-    this.name = name;
-    this.#control = control;
-    this.#machine = machine;
-    this.#server = server;
-  }
-
-  /** Resolves when the guest has called back. */
-  static async start(name: MediumName, where: Where): Promise<Medium> {
-    const { children, image, ports } = where;
-    const control = await Control.listen(name);
-    let server: Child | undefined;
-    let machine: Child | undefined;
-    try {
-      const prepared = await prepare(name, where, [control.port, ...SERVERS.map((each) => ports[each])]);
-      server = prepared.server;
+export function startMedium(name: MediumName, where: Where): Promise<Medium> {
+  const { children, image, ports } = where;
+  return MachineMedium.start<MediumName>({
+    name,
+    children,
+    image,
+    ...(name === "ringway" && { first: `set busy-poll-us ${GUEST_BUSY_POLL_US}` }),
+    async prepare(port) {
+      const prepared = await prepare(name, where, [port, ...SERVERS.map((each) => ports[each])]);
       const host = name === "ringway" || name === "agent" ? "127.0.0.1" : GATEWAY;
-      const words = [...prepared.words, `control=${host}:${control.port}`].map((word) => `ringway.${word}`);
-      machine = startMachine(children, { name, image, words, devices: prepared.devices });
-      for (const child of [machine, server]) {
-        void child?.ended.then((why) => control.end(`${child.name} ended: ${why ?? "exit code 0"}`));
-      }
-      await control.connected(BOOT_MS);
-      if (prepared.memory !== undefined) rmSync(prepared.memory);
-      if (name === "ringway") await control.request(`set busy-poll-us ${GUEST_BUSY_POLL_US}`, BOOT_MS);
-      return new Medium(name, control, machine, server);
-    } catch (error) {
-      machine?.kill();
-      server?.kill();
-      control[Symbol.dispose]();
-      throw new Error(`${(error as Error).message}${lastWords(children.folder, name)}`, { cause: error });
-    }
-  }
-
-  /** Has vmload do what the line says: native/bench/vmload.c. */
-  async request(line: string, timeoutMs: number): Promise<unknown> {
-    return await this.#control.request(line, timeoutMs);
-  }
-
-  /** Of QEMU's processors, and of all else that works for the medium. */
-  cpu(): CpuOfBoth {
-    const { guest, host } = machineCpu(this.#machine.pid);
-    return { guest, host: host + (this.#server === undefined ? 0 : cpuSeconds(this.#server.pid)) };
-  }
-
-  [Symbol.dispose](): void {
-    this.#control[Symbol.dispose]();
-    this.#machine.kill();
-    this.#server?.kill();
-  }
+      return { ...prepared, words: [...prepared.words, `control=${host}:${port}`] };
+    },
+  });
 }
 
 /** Undefined, or what is missing for it. */
